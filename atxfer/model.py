@@ -1,0 +1,224 @@
+"""Frozen values that pass between the floors and out to the caller. No behaviour but showing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Optional, Union
+
+__all__ = [
+    "Chunk",
+    "LimitChange",
+    "Outcome",
+    "Progress",
+    "Receipt",
+    "RemoteFile",
+    "Result",
+    "Statistics",
+    "chunk_count",
+]
+
+
+def chunk_count(size: int, chunk_size: int) -> int:
+    """Return how many chunks a file of ``size`` bytes has; an empty file has none."""
+    return -(-size // chunk_size)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A contiguous slice of a file, plain or sealed.
+
+    Attributes:
+        index: Its place, from 0.
+        data: The bytes; after sealing they are longer than the slice of the file.
+    """
+
+    index: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class LimitChange:
+    """A change of the number of requests allowed in flight, and why it was made."""
+
+    seconds: float
+    limit: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The evidence of one transfer: what it took, and what the server felt.
+
+    Attributes:
+        seconds: From the call to its end.
+        bytes: Bytes of the file that were moved.
+        wire_bytes: Bytes of chunks handed to the store, sealed, repetitions included.
+        resent_bytes: The part of ``wire_bytes`` that had been sent before.
+        chunks: Chunks moved.
+        requests: Requests sent, repetitions included.
+        retries: Repetitions by the name of the error that caused them.
+        peak_in_flight: The largest number of requests to the destination at one moment, as this
+            process counted them; other transfers to the same destination count too.
+        latency_p50: Median seconds of a request, from permit to answer. 0.0 without requests.
+        latency_p95: 95th percentile of the same.
+        latency_max: The longest of the same.
+        limit_history: Changes of the limit under the cap, with reasons.
+        callback_errors: What the progress callback raised, as text; it did no harm.
+    """
+
+    seconds: float = 0.0
+    bytes: int = 0
+    wire_bytes: int = 0
+    resent_bytes: int = 0
+    chunks: int = 0
+    requests: int = 0
+    retries: Mapping[str, int] = field(default_factory=dict)
+    peak_in_flight: int = 0
+    latency_p50: float = 0.0
+    latency_p95: float = 0.0
+    latency_max: float = 0.0
+    limit_history: tuple[LimitChange, ...] = ()
+    callback_errors: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the evidence as plain values, ready for JSON."""
+        values = asdict(self)
+        values["retries"] = dict(self.retries)
+        return values
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a transfer is.
+
+    Attributes:
+        file: The name of the file.
+        total: Bytes of the whole file.
+        confirmed: Bytes the other side has confirmed. Only grows.
+        chunks: Chunks confirmed.
+        chunks_total: Chunks of the whole file.
+        seconds: Since the start of the transfer.
+    """
+
+    file: str
+    total: int
+    confirmed: int
+    chunks: int
+    chunks_total: int
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """The part that is done, 0.0 to 1.0."""
+        return self.confirmed / self.total if self.total else 1.0
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second so far."""
+        return self.confirmed / self.seconds if self.seconds > 0 else 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}: {self.fraction:4.0%}, {self.confirmed:,} of {self.total:,} bytes,"
+            f" {self.rate / 1e6:.2f} MB/s"
+        )
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as its manifest describes it.
+
+    Attributes:
+        file_id: 128 random bits in lower-case base32.
+        name: The name it was uploaded under; never a path.
+        size: Bytes.
+        chunk_size: Bytes of each chunk but the last.
+        chunks: How many.
+        sha256: Of the whole file, in hex; empty while the upload is under way.
+        state: ``uploading`` or ``complete``.
+        owner: The atSign on whose server it lies.
+        created_at: Epoch seconds.
+        expires_at: Epoch seconds, or None if it never expires.
+    """
+
+    file_id: str
+    name: str
+    size: int
+    chunk_size: int
+    chunks: int
+    sha256: str
+    state: str
+    owner: str
+    created_at: float
+    expires_at: Optional[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the description as plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What ``upload`` returns: enough to download, extend or delete the file, and the evidence.
+
+    The attributes are those of :class:`RemoteFile`, and ``statistics``.
+    """
+
+    file_id: str
+    name: str
+    size: int
+    chunk_size: int
+    chunks: int
+    sha256: str
+    owner: str
+    created_at: float
+    expires_at: Optional[float]
+    statistics: Statistics = field(default_factory=Statistics, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the receipt and its statistics in one flat dictionary, ready for JSON."""
+        values = asdict(self)
+        del values["statistics"]
+        return {**self.statistics.as_dict(), **values}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``download`` returns.
+
+    Attributes:
+        file: The file's description.
+        path: Where it was written, or None if the target was a file object.
+        statistics: The evidence.
+    """
+
+    file: RemoteFile
+    path: Optional[Path]
+    statistics: Statistics = field(default_factory=Statistics, repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result in one flat dictionary, ready for JSON."""
+        path = str(self.path) if self.path is not None else None
+        return {**self.statistics.as_dict(), **self.file.as_dict(), "path": path}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one file of ``upload_many`` ended: with a receipt, or with an error.
+
+    Attributes:
+        source: The source as it was given.
+        receipt: The receipt, if the upload succeeded.
+        error: The error, if it did not.
+    """
+
+    source: Union[str, Path, Any]
+    receipt: Optional[Receipt] = None
+    error: Optional[Exception] = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file is safely there."""
+        return self.error is None

@@ -1,0 +1,1 @@
+"""Where chunks lie; each module knows one protocol, none knows a thread."""

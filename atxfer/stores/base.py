@@ -1,0 +1,193 @@
+"""What a store is to the engine: a few blocking calls, each of them one request.
+
+A store knows one protocol and no thread, retries nothing, and raises typed errors of
+:mod:`atxfer.errors` that name the cause; whether a call is repeated is the engine's decision. All
+calls are thread-safe. A call may be repeated after any error: chunks are addressed by file id and
+index, and storing one twice stores it once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional, Protocol
+
+from atxfer.errors import TransferError
+from atxfer.model import Chunk
+from atxfer.waiting import Wait
+
+__all__ = [
+    "Capabilities",
+    "ChunksFailed",
+    "Download",
+    "Store",
+    "StoredFile",
+    "Upload",
+    "UploadPlan",
+]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a store can take, and what suits it. Sizes in bytes.
+
+    Attributes:
+        max_request_bytes: Largest request that is still efficient; several chunks share one.
+        max_read_bytes: The same for the answers of a download.
+        max_chunk_bytes: Largest chunk the store can take at all, sealed.
+        min_chunk_bytes: Smallest chunk but the last that it accepts.
+        max_chunks_per_request: How many chunks one request may carry up.
+        max_chunks_per_read: How many chunks one answer may carry down.
+        max_chunks_per_delete: How many chunks one ``delete`` or ``extend`` may name.
+        chunk_expansion: Bytes on the wire per byte of chunk (4/3 for base64).
+        chunk_overhead: Further bytes on the wire per chunk (key, framing).
+        chunk_ladder: ``(largest file, chunk size)`` in rising order: the default chunk sizes.
+        max_default_chunk: Above the ladder, the chunk size doubles up to this ...
+        target_chunks: ... so that the file has at most so many chunks.
+        parallel: Whether several requests may carry chunks of one file at a time.
+    """
+
+    max_request_bytes: int
+    max_read_bytes: int
+    max_chunk_bytes: int
+    min_chunk_bytes: int = 1
+    max_chunks_per_request: int = 1
+    max_chunks_per_read: int = 1
+    max_chunks_per_delete: int = 1
+    chunk_expansion: float = 1.0
+    chunk_overhead: int = 0
+    chunk_ladder: tuple[tuple[int, int], ...] = ()
+    max_default_chunk: int = 8 << 20
+    target_chunks: int = 2048
+    parallel: bool = True
+
+    def wire_bytes(self, chunk_bytes: int) -> int:
+        """Return what a sealed chunk of this size takes in a request."""
+        return math.ceil(chunk_bytes * self.chunk_expansion) + self.chunk_overhead
+
+
+@dataclass(frozen=True)
+class UploadPlan:
+    """How one file is cut up.
+
+    Attributes:
+        file_id: 128 random bits in lower-case base32.
+        size: Bytes of the file.
+        chunk_size: Bytes of each plain chunk but the last.
+        chunks: How many chunks.
+        ttl: Seconds the chunks are to live, or None for ever.
+    """
+
+    file_id: str
+    size: int
+    chunk_size: int
+    chunks: int
+    ttl: Optional[float]
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """Where the chunks of a file lie; the part of a manifest that a store understands.
+
+    Attributes:
+        file_id: The id under which the chunks were put.
+        owner: The atSign whose server holds them; empty where stores have no owners.
+        chunks: How many chunks.
+        location: What else the store must know to find them, as plain JSON values.
+    """
+
+    file_id: str
+    owner: str
+    chunks: int
+    location: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ChunksFailed(TransferError):
+    """Some chunks of a request failed; those not named succeeded.
+
+    Attributes:
+        failures: The cause, by index of the chunk.
+    """
+
+    def __init__(
+        self, message: str = "", failures: Optional[Mapping[int, TransferError]] = None
+    ) -> None:
+        super().__init__(message)
+        self.failures: dict[int, TransferError] = dict(failures or {})
+
+
+class Upload(Protocol):
+    """One file on its way up."""
+
+    @property
+    def token(self) -> bytes:
+        """What a journal keeps, to open the same upload again after a crash."""
+        ...
+
+    def prepare(self, wait: Wait) -> None:
+        """Make a connection ready for a later call. One may be all that is needed."""
+        ...
+
+    def put(self, chunks: Sequence[Chunk], wait: Wait) -> None:
+        """Store sealed chunks, in one request.
+
+        Raises:
+            ChunksFailed: Some were stored and some were not.
+            TransferError: None is known to be stored.
+        """
+        ...
+
+    def stored(self, indexes: range, wait: Wait) -> frozenset[int]:
+        """Return which of these chunks the server holds, in one request."""
+        ...
+
+    def commit(self, wait: Wait) -> StoredFile:
+        """End the upload; called once all chunks are stored."""
+        ...
+
+
+class Download(Protocol):
+    """One file on its way down."""
+
+    def prepare(self, wait: Wait) -> None:
+        """Make a connection ready for a later call."""
+        ...
+
+    def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
+        """Return these sealed chunks, in the order asked for, in one request.
+
+        Raises:
+            ChunkMissing: One is not there (any more).
+            TransferError: Whatever else went wrong.
+        """
+        ...
+
+
+class Store(Protocol):
+    """A place where chunks lie."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store can take."""
+        ...
+
+    def open_upload(self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None) -> Upload:
+        """Begin an upload, or with a token go on with an earlier one."""
+        ...
+
+    def open_download(self, stored: StoredFile, wait: Wait) -> Download:
+        """Begin a download."""
+        ...
+
+    def delete(self, stored: StoredFile, indexes: range, wait: Wait) -> None:
+        """Remove these chunks, in one request; those that are not there don't matter."""
+        ...
+
+    def extend(self, stored: StoredFile, indexes: range, ttl: float, wait: Wait) -> None:
+        """Let these chunks live so many seconds from now, in one request.
+
+        Raises:
+            ChunkMissing: One is not there any more.
+        """
+        ...
