@@ -146,9 +146,6 @@ class TransferConfig:
     def __post_init__(self) -> None:
         for name, (kind, low, high) in _RANGES.items():
             _check(name, getattr(self, name), kind, low, high)
-        if self.max_file_size is not None and self.chunk_size is not None:
-            if self.chunk_size > max(self.max_file_size, 1):
-                raise ValueError("chunk_size must not be larger than max_file_size")
         if self.backoff_max < self.backoff_initial:
             raise ValueError("backoff_max must not be smaller than backoff_initial")
 
