@@ -87,7 +87,8 @@ class TransferError(Exception):
     Args:
         message: What happened, without a full stop.
         remedy: What the reader can do about it; the class has a general one.
-        file: The local name or the file id it happened to.
+        file: The name of the file it happened to.
+        file_id: Its id, where it has one: an upload that failed on its way can be deleted by it.
         chunk: The index of the chunk it happened to.
         attempts: How often the failing request was tried.
         chunks_missing: Indexes of the chunks that are not stored, when a transfer failed.
@@ -103,6 +104,7 @@ class TransferError(Exception):
         *,
         remedy: Optional[str] = None,
         file: Optional[str] = None,
+        file_id: Optional[str] = None,
         chunk: Optional[int] = None,
         attempts: Optional[int] = None,
         chunks_missing: Optional[tuple[int, ...]] = None,
@@ -111,6 +113,7 @@ class TransferError(Exception):
         super().__init__(message)
         self.message = message
         self.file = file
+        self.file_id = file_id
         self.chunk = chunk
         self.attempts = attempts
         self.chunks_missing = chunks_missing
@@ -131,6 +134,7 @@ class TransferError(Exception):
         self,
         *,
         file: Optional[str] = None,
+        file_id: Optional[str] = None,
         chunk: Optional[int] = None,
         attempts: Optional[int] = None,
         chunks_missing: Optional[tuple[int, ...]] = None,
@@ -140,6 +144,7 @@ class TransferError(Exception):
         The floor that raises knows the cause; the floors above know the chunk, then the file.
         """
         self.file = self.file if self.file is not None else file
+        self.file_id = self.file_id if self.file_id is not None else file_id
         self.chunk = self.chunk if self.chunk is not None else chunk
         self.attempts = self.attempts if self.attempts is not None else attempts
         if self.chunks_missing is None:
@@ -150,6 +155,8 @@ class TransferError(Exception):
         where = []
         if self.file is not None:
             where.append(self.file)
+        if self.file_id is not None:
+            where.append(f"file id {self.file_id}")
         if self.chunk is not None:
             where.append(f"chunk {self.chunk}")
         if self.attempts is not None and self.attempts > 1:

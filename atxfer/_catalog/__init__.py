@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Where manifests lie, apart from where chunks lie (design §3)."""
