@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Keys, and what the platform encrypts, signs and digests with them."""

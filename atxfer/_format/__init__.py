@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The native format: sealed chunks and signed manifests (docs/format.md)."""
