@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Callable, Optional, TypeVar, cast
 
-__all__ = ["KIB", "MIB", "TransferConfig"]
+__all__ = ["KIB", "MIB", "TransferConfig", "parse_duration", "parse_size"]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -20,13 +21,24 @@ MIB = 1024 * KIB
 T = TypeVar("T")
 
 
-def _integer(text: str) -> int:
-    """Read ``180000``, ``8KiB`` or ``64 MiB``."""
+def parse_size(text: str) -> int:
+    """Read a number of bytes, or of anything else: ``180000``, ``8KiB``, ``64 MiB``."""
     folded = text.strip().lower().replace("_", "")
     for suffix, unit in (("kib", KIB), ("mib", MIB), ("gib", 1024 * MIB)):
         if folded.endswith(suffix):
             return int(folded[: -len(suffix)].strip()) * unit
     return int(folded)
+
+
+_UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def parse_duration(text: str) -> float:
+    """Read seconds: ``3600``, ``2.5``, ``100ms``, ``90s``, ``15m``, ``2h``, ``1d`` or ``1w``."""
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(ms|[smhdw]?)", text.strip().lower())
+    if match is None:
+        raise ValueError("expected seconds, or a number with ms, s, m, h, d or w")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def _boolean(text: str) -> bool:
@@ -119,28 +131,28 @@ class TransferConfig:
         TypeError: A value is given by position, or is of the wrong type.
     """
 
-    max_concurrent_uploads: int = _tunable("max_concurrent_uploads", 3, _integer)
-    max_concurrent_downloads: int = _tunable("max_concurrent_downloads", 6, _integer)
-    chunk_size: Optional[int] = _tunable("chunk_size", None, _optional(_integer))
-    max_request_bytes: int = _tunable("max_request_bytes", 180_000, _integer)
+    max_concurrent_uploads: int = _tunable("max_concurrent_uploads", 3, parse_size)
+    max_concurrent_downloads: int = _tunable("max_concurrent_downloads", 6, parse_size)
+    chunk_size: Optional[int] = _tunable("chunk_size", None, _optional(parse_size))
+    max_request_bytes: int = _tunable("max_request_bytes", 180_000, parse_size)
     max_chunks_per_request: Optional[int] = _tunable(
-        "max_chunks_per_request", None, _optional(_integer)
+        "max_chunks_per_request", None, _optional(parse_size)
     )
-    max_file_size: Optional[int] = _tunable("max_file_size", 256 * MIB, _optional(_integer))
-    ttl: Optional[float] = _tunable("ttl", 86_400.0, _optional(float))
-    connect_timeout: float = _tunable("connect_timeout", 10.0, float)
-    request_timeout: float = _tunable("request_timeout", 30.0, float)
-    deadline: Optional[float] = _tunable("deadline", None, _optional(float))
-    max_attempts: int = _tunable("max_attempts", 5, _integer)
-    backoff_initial: float = _tunable("backoff_initial", 0.5, float)
-    backoff_max: float = _tunable("backoff_max", 20.0, float)
+    max_file_size: Optional[int] = _tunable("max_file_size", 256 * MIB, _optional(parse_size))
+    ttl: Optional[float] = _tunable("ttl", 86_400.0, _optional(parse_duration))
+    connect_timeout: float = _tunable("connect_timeout", 10.0, parse_duration)
+    request_timeout: float = _tunable("request_timeout", 30.0, parse_duration)
+    deadline: Optional[float] = _tunable("deadline", None, _optional(parse_duration))
+    max_attempts: int = _tunable("max_attempts", 5, parse_size)
+    backoff_initial: float = _tunable("backoff_initial", 0.5, parse_duration)
+    backoff_max: float = _tunable("backoff_max", 20.0, parse_duration)
     backoff_jitter: bool = _tunable("backoff_jitter", True, _boolean)
-    retry_after_cap: float = _tunable("retry_after_cap", 60.0, float)
+    retry_after_cap: float = _tunable("retry_after_cap", 60.0, parse_duration)
     retry_budget: float = _tunable("retry_budget", 0.1, float)
-    retry_burst: int = _tunable("retry_burst", 20, _integer)
-    memory_budget: int = _tunable("memory_budget", 16 * MIB, _integer)
-    idle_timeout: float = _tunable("idle_timeout", 300.0, float)
-    progress_interval: float = _tunable("progress_interval", 0.1, float)
+    retry_burst: int = _tunable("retry_burst", 20, parse_size)
+    memory_budget: int = _tunable("memory_budget", 16 * MIB, parse_size)
+    idle_timeout: float = _tunable("idle_timeout", 300.0, parse_duration)
+    progress_interval: float = _tunable("progress_interval", 0.1, parse_duration)
     fsync: bool = _tunable("fsync", True, _boolean)
 
     def __post_init__(self) -> None:

@@ -151,7 +151,9 @@ class TransferError(Exception):
             self.chunks_missing = chunks_missing
         return self
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What happened, to which file and chunk, and how often it was tried; without a remedy."""
         where = []
         if self.file is not None:
             where.append(self.file)
@@ -164,9 +166,10 @@ class TransferError(Exception):
         if self.chunks_missing:
             where.append(f"missing {_spans(self.chunks_missing)}")
         text = self.message or type(self).__name__
-        if where:
-            text += f" ({', '.join(where)})"
-        return f"{text}. {self.remedy}" if self.remedy else text
+        return f"{text} ({', '.join(where)})" if where else text
+
+    def __str__(self) -> str:
+        return f"{self.summary}. {self.remedy}" if self.remedy else self.summary
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The keyword arguments are restored as attributes: exceptions unpickle by position only.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atxfer.config import KIB, MIB, TransferConfig
+from atxfer.config import KIB, MIB, TransferConfig, parse_duration
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,8 @@ def test_a_preset_takes_changes() -> None:
         ("max_file_size", "1GiB", 1024 * MIB),
         ("max_file_size", "none", None),
         ("deadline", "2.5", 2.5),
+        ("ttl", "2d", 172_800.0),
+        ("request_timeout", "500ms", 0.5),
         ("fsync", "off", False),
     ],
 )
@@ -138,3 +140,18 @@ def test_but_changes_only_what_is_named(width: int, size: int) -> None:
     base = TransferConfig()
     changed = base.but(max_concurrent_uploads=width, chunk_size=size)
     assert changed.but(max_concurrent_uploads=3, chunk_size=None) == base
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("3600", 3600), ("90 s", 90), ("1.5h", 5400), ("1W", 604_800)]
+)
+def test_a_duration_is_seconds_or_has_a_unit(text: str, seconds: float) -> None:
+    """People write 2h; programs write 7200; both mean the same."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1", "1 fortnight", "nan", "1e3"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """A unit that is not known is an error, never taken for seconds."""
+    with pytest.raises(ValueError, match="seconds"):
+        parse_duration(text)
