@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Threads, permits, retries and files. Knows a store only by ``stores/base.py``."""

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""What happened, and who hears it: events, progress, metrics, logs."""

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Decisions as pure functions and values: no thread, no clock, no socket, no configuration."""

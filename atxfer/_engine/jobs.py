@@ -1,0 +1,89 @@
+"""What the engine is asked to do: one upload, one download; and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional
+
+from atxfer._engine.destination import Destination
+from atxfer._engine.sources import Source
+from atxfer._engine.targets import Writable
+from atxfer._observe.progress import Callback
+from atxfer.model import Chunk, RemoteFile, Statistics
+from atxfer.stores.base import Capabilities, Download, Upload, UploadPlan
+from atxfer.waiting import Wait
+
+__all__ = ["DownloadJob", "DownloadSummary", "UploadJob", "UploadSummary"]
+
+
+@dataclass(frozen=True)
+class UploadJob:
+    """One file to send.
+
+    Attributes:
+        name: What the file is called, in progress, logs and errors.
+        source: Where it is read from; whoever opened it closes it.
+        plan: How it is cut up.
+        upload: The store's side.
+        capabilities: What the store can take.
+        destination: Whose permits its requests need.
+        seal: Encrypts a chunk; called once for each, on any thread.
+        begin: Writes the first manifest, in one request, before any chunk.
+        commit: Writes the last manifest, given the SHA-256 of the file in hex; one request.
+        overhead: Bytes that ``seal`` adds to a chunk.
+        progress: Called back with how far it is.
+    """
+
+    name: str
+    source: Source
+    plan: UploadPlan
+    upload: Upload
+    capabilities: Capabilities
+    destination: Destination
+    seal: Callable[[Chunk], Chunk]
+    begin: Callable[[Wait], None]
+    commit: Callable[[str, Wait], None]
+    overhead: int = 0
+    progress: Optional[Callback] = None
+
+
+@dataclass(frozen=True)
+class UploadSummary:
+    """What came of an upload: the SHA-256 of the file in hex, and the evidence."""
+
+    sha256: str
+    statistics: Statistics
+
+
+@dataclass(frozen=True)
+class DownloadJob:
+    """One file to fetch.
+
+    Attributes:
+        file: What its manifest says.
+        download: The store's side.
+        capabilities: What the store can give.
+        destination: Whose permits its requests need.
+        open_: Decrypts a chunk; called on any thread. Raises ChunkCorrupt.
+        target: A path, a folder, or an object with ``write``.
+        overhead: Bytes that sealing has added to a chunk.
+        progress: Called back with how far it is.
+    """
+
+    file: RemoteFile
+    download: Download
+    capabilities: Capabilities
+    destination: Destination
+    open_: Callable[[Chunk], Chunk]
+    target: Writable
+    overhead: int = 0
+    progress: Optional[Callback] = None
+
+
+@dataclass(frozen=True)
+class DownloadSummary:
+    """What came of a download: where the file lies, if it is one, and the evidence."""
+
+    path: Optional[Path]
+    statistics: Statistics

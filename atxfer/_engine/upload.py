@@ -1,0 +1,178 @@
+"""One upload, from the first read to the commit.
+
+Rules of this file (design §6, peers.md R4, R9, R21):
+
+1. The calling thread drives: it reads, hands groups of chunks out, collects what became of them,
+   and finishes the transfer itself. No worker waits for another.
+2. Order: the first manifest; the chunks; the store's commit; the last manifest. Connections are
+   made ready side by side with the first manifest.
+3. A chunk is sealed once. A repetition sends the same bytes, and only those not confirmed yet.
+4. When a request fails for good, or the source changes, nothing is committed.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from atxfer._engine.attempt import Request
+from atxfer._engine.context import Context
+from atxfer._engine.driver import Driver
+from atxfer._engine.flight import Flight, flight
+from atxfer._engine.jobs import UploadJob, UploadSummary
+from atxfer._engine.transfer import Transfer
+from atxfer._observe.events import ChunkStored
+from atxfer._observe.progress import Report
+from atxfer._policy.retry import weightiest
+from atxfer._policy.sizing import chunks_per_request, ranges
+from atxfer.errors import TransferError
+from atxfer.model import Chunk
+from atxfer.stores.base import ChunksFailed
+from atxfer.waiting import Wait
+
+__all__ = ["UploadDriver"]
+
+
+class _Group:
+    """Some chunks that share a request. Its worker changes it, until it has landed."""
+
+    def __init__(self, job: UploadJob, plain: list[Chunk]) -> None:
+        self._job = job
+        self._plain = plain
+        self._sealed: dict[int, Chunk] = {}
+        self._sent: set[int] = set()
+        self.sizes = {chunk.index: len(chunk.data) for chunk in plain}
+        self.missing = set(self.sizes)
+
+    @property
+    def name(self) -> str:
+        """What the request is called in logs and dumps."""
+        return f"chunks {min(self.sizes)}-{max(self.sizes)}"
+
+    def left(self) -> float:
+        """Return the part that is not stored yet."""
+        return len(self.missing) / len(self.sizes)
+
+    def seal(self) -> None:
+        """Encrypt the chunks, and let go of the plain ones."""
+        self._sealed = {chunk.index: self._job.seal(chunk) for chunk in self._plain}
+        self._plain = []
+
+    def put(self, transfer: Transfer, wait: Wait) -> None:
+        """Send the chunks that are not stored yet, once."""
+        chunks = list(self._sealed.values())
+        resent = sum(len(chunk.data) for chunk in chunks if chunk.index in self._sent)
+        transfer.tally.note_wire(sum(len(chunk.data) for chunk in chunks), resent)
+        self._sent.update(self._sealed)
+        try:
+            self._job.upload.put(chunks, wait)
+        except ChunksFailed as error:
+            if not error.failures:
+                raise
+            self._keep(set(error.failures))
+            causes = [cause.with_context(chunk=i) for i, cause in error.failures.items()]
+            raise weightiest(causes) from error
+        self._keep(set())
+
+    def _keep(self, missing: set[int]) -> None:
+        self._sealed = {i: chunk for i, chunk in self._sealed.items() if i in missing}
+        self.missing = set(self._sealed)
+
+
+class UploadDriver(Driver[range, _Group]):
+    """The thread that called, at work on one upload."""
+
+    def __init__(
+        self, context: Context, job: UploadJob, transfer: Transfer, report: Report
+    ) -> None:
+        super().__init__(context, job.destination, transfer, job.capabilities.parallel)
+        self._job = job
+        self._report = report
+        self._per_request = chunks_per_request(
+            job.plan.chunk_size + job.overhead,
+            job.capabilities,
+            context.config.max_chunks_per_request,
+        )
+        self._requests = -(-job.plan.chunks // self._per_request)
+        self._missing = set(range(job.plan.chunks))
+
+    def run(self) -> UploadSummary:
+        """Send the file, and return when it is safely there.
+
+        Raises:
+            TransferError: It is not; nothing was committed.
+            OSError: The source can't be read.
+        """
+        job, tally = self._job, self.transfer.tally
+        try:
+            self._run()
+        except TransferError as error:
+            missing = tuple(sorted(self._missing)) or None
+            error.with_context(file=job.name, chunks_missing=missing)
+            raise
+        self._report.finish(tally.confirm(0, 0))
+        return UploadSummary(job.source.sha256, tally.statistics(self._report.errors))
+
+    def _run(self) -> None:
+        job = self._job
+        self._report.update(self.transfer.tally.begin(job.name, job.plan.size, job.plan.chunks))
+        with flight(self.destination.workers, self.transfer.wait) as helpers:
+            self._prepare_connections(helpers)
+            self._ask("first manifest", job.begin)
+            self.move(ranges(job.plan.chunks, self._per_request))
+        job.source.check_unchanged()
+        self._ask("commit", job.upload.commit)
+        self._ask("last manifest", lambda wait: job.commit(job.source.sha256, wait))
+
+    # --- connections and manifests
+
+    def _ask(self, name: str, call: Callable[[Wait], object]) -> None:
+        self.context.attempter.send(Request(name, call), self.destination, self.transfer)
+
+    def _prepare_connections(self, helpers: Flight[None]) -> None:
+        """Log in as many connections as the chunks will use, but the one of the manifest."""
+        width = self._requests if self._job.capabilities.parallel else 1
+        for _ in range(1, min(self.destination.cap, width)):
+            helpers.submit(None, lambda: self._prepare(helpers.pauses))
+
+    def _prepare(self, pauses: Wait) -> None:
+        """Log one in, under a permit because that is load too.
+
+        It is tried once, and nobody asks what became of it: a request that finds no connection
+        makes one. It ends with the chunks, whether it is ready or not.
+        """
+        with self.transfer.note("connection") as note, self.destination.permits.hold(pauses):
+            note("logs in")
+            self._job.upload.prepare(pauses)
+
+    # --- groups of chunks
+
+    def cost(self, plan: range) -> int:
+        """Return the plain bytes of these chunks."""
+        size = self._job.plan.chunk_size
+        return min(plan.stop * size, self._job.plan.size) - plan.start * size
+
+    def load(self, plan: range) -> _Group:
+        """Read these chunks."""
+        plain = []
+        for index in plan:
+            length = self.cost(range(index, index + 1))
+            plain.append(Chunk(index, self._job.source.read(length)))
+        return _Group(self._job, plain)
+
+    def work(self, task: _Group, pauses: Wait) -> None:
+        """Seal and send a group."""
+        task.seal()
+        request = Request(task.name, lambda wait: task.put(self.transfer, wait), left=task.left)
+        self.context.attempter.send(request, self.destination, self.transfer, pauses)
+
+    def landed(self, task: _Group, error: Optional[TransferError]) -> None:
+        """Count what is stored, also of a group that failed as a whole."""
+        stored = [index for index in task.sizes if index not in task.missing]
+        self._missing.difference_update(stored)
+        for index in stored:
+            self.context.bus.emit(ChunkStored(self._job.name, index, task.sizes[index]))
+        if stored:
+            size = sum(task.sizes[index] for index in stored)
+            self._report.update(self.transfer.tally.confirm(size, len(stored)))
+        if error is not None:
+            error.with_context(chunk=min(task.missing))

@@ -1,0 +1,149 @@
+"""An engine with a FakeStore behind it, and the parts that a client would add."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+from atxfer._engine.engine import Engine
+from atxfer._engine.jobs import DownloadJob, DownloadSummary, UploadJob, UploadSummary
+from atxfer._engine.sources import open_source
+from atxfer._engine.transfer import Transfer
+from atxfer.config import TransferConfig
+from atxfer.errors import ChunkCorrupt
+from atxfer.model import Chunk, RemoteFile, chunk_count
+from atxfer.stores.base import StoredFile, UploadPlan
+from atxfer.waiting import SYSTEM_CLOCK, Clock, Wait
+from tests.support.stores import FakeStore
+
+FILE_ID = "f"
+
+
+class World:
+    """One engine, one store, one destination."""
+
+    def __init__(
+        self,
+        script: str = "",
+        *,
+        cap: int = 3,
+        chunk_size: int = 10,
+        clock: Clock = SYSTEM_CLOCK,
+        store: Optional[FakeStore] = None,
+        **config: object,
+    ) -> None:
+        self.store = store if store is not None else FakeStore(script)
+        self.cap = cap
+        self.chunk_size = chunk_size
+        settings = {"backoff_initial": 0.0, "backoff_max": 0.0, **config}
+        self.engine = Engine(TransferConfig().but(**settings), clock=clock)
+        self.destination = self.engine.destination("fake", cap)
+        self.manifests: list[str] = []
+        self.sealed: list[int] = []
+
+    def upload(self, source: Any, *, name: str = "a.bin", progress: Any = None) -> UploadSummary:
+        """Upload in this thread."""
+        return self.engine.run(lambda t: self.do_upload(t, source, name, progress), name)
+
+    def submit(self, source: Any, *, name: str = "a.bin", progress: Any = None) -> Transfer:
+        """Upload in a thread of its own."""
+        return self.engine.submit(lambda t: self.do_upload(t, source, name, progress), name)
+
+    def do_upload(
+        self, transfer: Transfer, source: Any, name: str, progress: Any = None
+    ) -> UploadSummary:
+        """Upload as a client would."""
+        with open_source(source, name=name, wait=transfer.wait) as opened:
+            count = chunk_count(opened.size, self.chunk_size)
+            plan = UploadPlan(FILE_ID, opened.size, self.chunk_size, count, None)
+            job = UploadJob(
+                name=name,
+                source=opened,
+                plan=plan,
+                upload=self.store.open_upload(plan, transfer.wait),
+                capabilities=self.store.capabilities,
+                destination=self.destination,
+                seal=self._seal,
+                begin=lambda wait: self._write("uploading", wait),
+                commit=lambda sha256, wait: self._write(sha256, wait),
+                overhead=1,
+                progress=progress,
+            )
+            return self.engine.upload(job, transfer)
+
+    def download(
+        self, content: bytes, target: Any, *, name: str = "a.bin", progress: Any = None
+    ) -> DownloadSummary:
+        """Download what should be ``content``."""
+        return self.engine.run(
+            lambda t: self.engine.download(self.download_job(content, target, name, progress), t),
+            name,
+        )
+
+    def download_job(
+        self, content: bytes, target: Any, name: str = "a.bin", progress: Any = None
+    ) -> DownloadJob:
+        """Return the job of a download of what should be ``content``."""
+        count = chunk_count(len(content), self.chunk_size)
+        sha256 = hashlib.sha256(content).hexdigest()
+        file = RemoteFile(
+            FILE_ID, name, len(content), self.chunk_size, count, sha256, "complete", "", 0.0, None
+        )
+        stored = StoredFile(FILE_ID, "", count)
+        return DownloadJob(
+            file=file,
+            download=self.store.open_download(stored, Wait()),
+            capabilities=self.store.capabilities,
+            destination=self.destination,
+            open_=unseal,
+            target=target,
+            overhead=1,
+            progress=progress,
+        )
+
+    def hold(self, content: bytes) -> None:
+        """Put a file into the store, without the engine."""
+        for index in range(chunk_count(len(content), self.chunk_size)):
+            start = index * self.chunk_size
+            self.store.keep(FILE_ID, seal(Chunk(index, content[start : start + self.chunk_size])))
+
+    def content(self) -> bytes:
+        """Return what the store holds."""
+        count = len(self.store.chunks)
+        return b"".join(unseal(Chunk(i, self.store.fetch(FILE_ID, i))).data for i in range(count))
+
+    def _seal(self, chunk: Chunk) -> Chunk:
+        self.sealed.append(chunk.index)
+        return seal(chunk)
+
+    def _write(self, manifest: str, wait: Wait) -> None:
+        with self.store.request("manifest", wait):
+            self.manifests.append(manifest)
+
+
+def seal(chunk: Chunk) -> Chunk:
+    """Add a check byte, as a real cipher adds its tag."""
+    return Chunk(chunk.index, chunk.data + bytes([(sum(chunk.data) + chunk.index) % 256]))
+
+
+def unseal(chunk: Chunk) -> Chunk:
+    """Check and remove the check byte."""
+    plain = Chunk(chunk.index, chunk.data[:-1])
+    if seal(plain) != chunk:
+        raise ChunkCorrupt("it does not open")
+    return plain
+
+
+@contextmanager
+def world(*args: Any, **kwargs: Any) -> Iterator[World]:
+    """Yield a world whose engine is closed at the end, with nothing left behind."""
+    made = World(*args, **kwargs)
+    try:
+        yield made
+    finally:
+        made.engine.close()
+    assert made.destination.permits.in_flight == 0
+    assert made.engine.metrics()["memory"]["held_bytes"] == 0
