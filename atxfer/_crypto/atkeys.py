@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,7 +136,10 @@ class AtKeys:
             KeysMismatch: It is another atSign's.
         """
         source = Path(path)
-        members = _parse(_content(source), f"{source} is not JSON")
+        try:
+            members = _parse(_content(source))
+        except _NotJson as error:
+            raise KeysUnreadable(f"{source} is not JSON") from error
         if "content" in members and "hashingAlgoType" in members:
             members = _unwrapped(_Document(source, members), passphrase)
         document = _Document(source, members)
@@ -278,7 +282,7 @@ def _content(path: Path) -> bytes:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & _OTHERS:
                 raise KeysNotPrivate(
                     f"other users of this machine can read or change {path}",
-                    remedy=f"Make it yours alone: chmod 600 {path}",
+                    remedy=f"Make it yours alone: chmod 600 {shlex.quote(str(path))}",
                 )
             data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
@@ -292,14 +296,18 @@ def _content(path: Path) -> bytes:
     return data
 
 
-def _parse(data: bytes, otherwise: str) -> dict[str, Any]:
+class _NotJson(Exception):
+    """Some bytes are no JSON object."""
+
+
+def _parse(data: bytes) -> dict[str, Any]:
     try:
         members = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         # The cause would quote the file.
-        raise KeysUnreadable(otherwise) from None
+        raise _NotJson from None
     if not isinstance(members, dict):
-        raise KeysUnreadable(otherwise)
+        raise _NotJson
     return members
 
 
@@ -313,9 +321,9 @@ def _unwrapped(envelope: _Document, passphrase: Optional[str]) -> dict[str, Any]
     if passphrase is None:
         raise PassphraseRequired("the key file is wrapped with a passphrase")
     try:
-        text = aes_256_ctr_pkcs7_open(_passphrase_key(passphrase), iv, content)
-        return _parse(text, "")
-    except (CryptoError, KeysUnreadable):
+        key = _passphrase_key(passphrase)
+        return _parse(aes_256_ctr_pkcs7_open(key, iv, content))
+    except (CryptoError, _NotJson):
         raise WrongPassphrase("the passphrase doesn't open the key file") from None
 
 

@@ -191,7 +191,8 @@ class Manifest:
         try:
             manifest = _read(text, verify)
         except ManifestInvalid as error:
-            raise error.with_context(file_id=expected_file_id)  # noqa: B904  # the same error
+            error.with_context(file_id=expected_file_id)
+            raise
         if manifest.owner != expected_owner or manifest.file_id != expected_file_id:
             raise ManifestInvalid("the manifest is another file's", file_id=expected_file_id)
         return manifest
