@@ -24,6 +24,7 @@ from atxfer._engine.destination import Destination
 from atxfer._engine.transfer import Note, Transfer
 from atxfer._observe.events import (
     Bus,
+    Event,
     GateClosed,
     RequestAnswered,
     RequestFailed,
@@ -199,6 +200,8 @@ class _Loop(Generic[T]):
     def is_final(self, error: Exception) -> bool:
         """Whether there is no point in another attempt. Asked by backoff, once a failure."""
         assert isinstance(error, TransferError)  # noqa: S101  # nothing else is caught
+        # A socket that we shut down ourselves looks like a lost connection.
+        self._transfer.wait.check()
         self._history = self._history.after(error)
         self._decision = self._decide(error)
         if self._decision.close_gate:
@@ -241,5 +244,5 @@ class _Loop(Generic[T]):
             return error
         return self._decision.error.with_context(attempts=self._history.tries)
 
-    def _tell(self, event: object) -> None:
-        self._attempter.bus.emit(event)  # type: ignore[arg-type]
+    def _tell(self, event: Event) -> None:
+        self._attempter.bus.emit(event)

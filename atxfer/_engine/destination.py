@@ -42,9 +42,8 @@ class Destination:
         self._budget = self._first_budget
         self._latency = Histogram()
 
-    @property
     def spacing(self) -> float:
-        """Seconds between two requests after the gate reopens: a round trip over the cap (R14)."""
+        """Return the seconds between two requests after the gate reopens: a round trip, shared."""
         with self._lock:
             return self._latency.percentile(0.5) / self.cap
 

@@ -11,6 +11,8 @@ Rules of this file:
    leaves for whatever reason.
 3. When a task fails for good, nothing more is loaded, what is at the server finishes, what sleeps
    is woken; then that first error is raised.
+4. Everything else that ends the loop, Ctrl-C and a changed source included, ends the transfer's
+   Wait: that shuts the sockets down, and the tasks end within milliseconds (M6b).
 """
 
 from __future__ import annotations
@@ -69,7 +71,11 @@ class Driver(abc.ABC, Generic[P, G]):
         """
         try:
             with flight(self.destination.workers, self.transfer.wait) as tasks:
-                self._move(plans, tasks)
+                try:
+                    self._move(plans, tasks)
+                except BaseException:
+                    self.transfer.wait.cancel()  # before the flight is drained
+                    raise
         finally:
             self._give(self._held)
         if self._failure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Callable
 
 from atxfer._policy.pacing import Opening
 from atxfer.waiting import Clock, Wait
@@ -38,25 +39,29 @@ class Gate:
             self._opening = self._opening.shut(now, seconds, self._workers)
             self._closures += 1
 
-    def pass_through(self, wait: Wait, spacing: float) -> None:
+    def pass_through(self, wait: Wait, spacing: Callable[[], float]) -> None:
         """Wait until the gate is open and it is our turn.
 
         Args:
             wait: What to wait by.
-            spacing: Seconds between two requests just after reopening.
+            spacing: Tells the seconds between two requests just after reopening; asked only then.
 
         Raises:
             Cancelled: The transfer was cancelled meanwhile.
             DeadlineExceeded: Its deadline passed.
         """
         while True:
-            seconds, closures = self._queue_up(spacing)
+            seconds, closures = self._queue_up(spacing() if self._is_spaced() else 0.0)
             if seconds <= 0.0:
                 return
             wait.sleep(seconds)
             with self._lock:
                 if closures == self._closures:  # not shut again while we slept
                     return
+
+    def _is_spaced(self) -> bool:
+        with self._lock:
+            return self._opening.spaced > 0
 
     def _queue_up(self, spacing: float) -> tuple[float, int]:
         with self._lock:

@@ -42,7 +42,7 @@ class Note:
 
     def __init__(self, request: str) -> None:
         self._request = request
-        self._doing = "waits for a thread"
+        self._doing = "begins"
 
     def __call__(self, doing: str) -> None:
         """Say what is being done, or waited for, from now on."""

@@ -140,9 +140,12 @@ class UploadDriver(Driver[range, _Group]):
         It is tried once, and nobody asks what became of it: a request that finds no connection
         makes one. It ends with the chunks, whether it is ready or not.
         """
-        with self.transfer.note("connection") as note, self.destination.permits.hold(pauses):
-            note("logs in")
-            self._job.upload.prepare(pauses)
+        destination = self.destination
+        with self.transfer.note("connection") as note:
+            destination.gate.pass_through(pauses, destination.spacing)
+            with destination.permits.hold(pauses):
+                note("logs in")
+                self._job.upload.prepare(pauses)
 
     # --- groups of chunks
 

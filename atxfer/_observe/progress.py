@@ -6,7 +6,8 @@
    not been delivered yet. The last state is delivered before the transfer returns.
 3. A callback that raises is told of in ``Statistics.callback_errors``; the transfer goes on.
 4. A callback that never comes back delays the end of its transfer by ``PATIENCE`` at most. Then
-   the transfer ends without it, with a line in ``callback_errors``.
+   the transfer ends without it, with a line in ``callback_errors``. A transfer that fails or is
+   cancelled does not wait for callbacks, and none is begun after its end.
 5. Where no thread can be started, as at the end of the interpreter, and within a callback that
    itself transfers a file, callbacks run in the thread of the transfer.
 """
@@ -94,12 +95,17 @@ class Report:
         """Call back with the newest state."""
         with self._lock:
             progress, self._pending = self._pending, None
-        if progress is None or self._callback is None:
+        callback = self._callback
+        if progress is None or callback is None:
             return
         try:
-            self._callback(progress)
+            callback(progress)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # rule 3
             self.note_failure(f"{type(error).__name__}: {error}")
+
+    def silence(self) -> None:
+        """Call back no more: the transfer has ended."""
+        self._callback = None
 
     def note_failure(self, text: str) -> None:
         """Keep what went wrong for the result of the transfer, each kind once."""
@@ -174,6 +180,7 @@ class Dispatcher:
         try:
             yield report
         finally:
+            report.silence()
             self._leave(lane)
 
     def _enter(self) -> Optional[_Lane]:

@@ -26,7 +26,7 @@ class StoreLimits(Protocol):
     """What sizing must know of a store; ``stores.base.Capabilities`` says what each means."""
 
     @property
-    def max_request_bytes(self) -> int: ...  # told where it is defined
+    def max_request_bytes(self) -> int: ...
 
     @property
     def max_read_bytes(self) -> int: ...

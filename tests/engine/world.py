@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Optional
 
 from atxfer._engine.engine import Engine
