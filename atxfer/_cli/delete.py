@@ -1,0 +1,29 @@
+"""``atxfer delete``: remove files, or what a failed upload has left."""
+
+from __future__ import annotations
+
+import click
+
+from atxfer._cli.options import subcommand
+from atxfer._cli.settings import Settings
+from atxfer._cli.words import size_text
+
+
+@subcommand("delete")
+@click.argument("file_ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+def command(settings: Settings, file_ids: tuple[str, ...], dry_run: bool) -> None:
+    """Delete files for good; nobody is asked again."""
+    with settings.client() as client:
+
+        def delete(file_id: str) -> None:
+            file = client.file(file_id)
+            if not dry_run:
+                client.delete(file)
+            settings.output.result(
+                {**file.as_dict(), "deleted": not dry_run},
+                f"{'would delete' if dry_run else 'deleted'} {file_id}  {file.name}"
+                f" ({size_text(file.size)})",
+            )
+
+        settings.each(file_ids, delete)

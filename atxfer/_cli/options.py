@@ -1,0 +1,115 @@
+"""Options: those that every command takes, before or after its name, and how values are read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from atxfer._cli.settings import Settings
+from atxfer.config import parse_duration, parse_size
+
+__all__ = ["NEVER", "duration", "shared", "size", "subcommand"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+NEVER = math.inf
+
+
+def _merge(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Keep a value that was really given; a later one, after the command, replaces it."""
+    name = str(parameter.name)
+    given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    if context.get_parameter_source(name) in given:
+        setattr(context.ensure_object(Settings), name, value)
+    return value
+
+
+class SharedOption(click.Option):
+    """An option of every command, shown under a heading of its own."""
+
+
+_SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("--atsign",), {"metavar": "ATSIGN", "help": "Whose server: @alice, or alice."}),
+    (("--directory",), {"metavar": "HOST:PORT", "help": "The atDirectory to ask."}),
+    (("--ca-file",), {"metavar": "FILE", "help": "Certificate authorities to trust, in PEM."}),
+    (("--keys-dir",), {"metavar": "DIR", "help": "Where @alice_key.atKeys lies."}),
+    (("--json",), {"is_flag": True, "help": "One JSON object a line, for programs."}),
+    (("--quiet", "-q"), {"is_flag": True, "help": "No progress; of results only the id."}),
+    (("--verbose", "-v"), {"count": True, "help": "The log on stderr; twice for every request."}),
+)
+
+
+def shared(*, environment: bool) -> Callable[[F], F]:
+    """Return a decorator that adds the options of every command.
+
+    Args:
+        environment: Whether they also come from ``ATXFER_*``. Only where they stand before the
+            command, or the environment would win over what was typed there.
+    """
+
+    def decorate(function: F) -> F:
+        for names, details in reversed(_SHARED):
+            variable = f"ATXFER_{names[0][2:].replace('-', '_').upper()}"
+            function = click.option(
+                *names,
+                cls=SharedOption,
+                expose_value=False,
+                callback=_merge,
+                envvar=variable if environment and "metavar" in details else None,
+                show_envvar=environment,
+                **details,
+            )(function)
+        return function
+
+    return decorate
+
+
+class Command(click.Command):
+    """A command whose help shows its own options first, and that runs with the log it asks for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with ctx.ensure_object(Settings).output.logging():
+            return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write its own options, then those of every command."""
+        own: list[tuple[str, str]] = []
+        common: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                (common if isinstance(parameter, SharedOption) else own).append(record)
+        for heading, records in (("Options", own), ("Options of every command", common)):
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def subcommand(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Return a decorator that makes a command of a function ``(settings, ...)``."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        passed = click.make_pass_decorator(Settings, ensure=True)(function)
+        return click.command(name, cls=Command)(shared(environment=False)(passed))
+
+    return decorate
+
+
+def size(text: str) -> int:
+    """Read the value of an option that is a size."""
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no size, as 8192, 32KiB or 64MiB") from None
+
+
+def duration(text: str) -> float:
+    """Read the value of an option that is a duration; :data:`NEVER` is one, too."""
+    if text.lower() in ("none", "never"):
+        return NEVER
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no duration, as 3600, 90s, 2h or 1d") from None

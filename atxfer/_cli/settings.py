@@ -1,0 +1,65 @@
+"""What one run of the program was told, and what it works with."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+import click
+
+import atxfer
+from atxfer._cli.failure import failure_of
+from atxfer._cli.output import Output
+
+__all__ = ["Settings"]
+
+
+@dataclass
+class Settings:
+    """What the options that every command takes say, for one run of the program."""
+
+    atsign: Optional[str] = None
+    directory: Optional[str] = None
+    ca_file: Optional[str] = None
+    keys_dir: Optional[str] = None
+    json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+
+    @functools.cached_property
+    def output(self) -> Output:
+        """Where this run's words go. Asked for only once all options are read."""
+        return Output(
+            sys.stdout,
+            sys.stderr,
+            as_json=self.json,
+            quiet=self.quiet,
+            verbose=self.verbose,
+        )
+
+    def address(self) -> str:
+        """Return the atSign to work for."""
+        if not self.atsign:
+            raise click.UsageError("no atSign: name yours with --atsign or ATXFER_ATSIGN")
+        return self.atsign
+
+    def client(self, config: Optional[atxfer.TransferConfig] = None) -> atxfer.Client:
+        """Return a client of that atSign."""
+        return atxfer.Client(
+            self.address(),
+            directory=self.directory,
+            ca_file=self.ca_file,
+            keys_dir=self.keys_dir,
+            config=config,
+        )
+
+    def each(self, items: Iterable[str], call: Callable[[str], None]) -> None:
+        """Call for each item; one that fails is told of and doesn't disturb the others."""
+        for item in items:
+            try:
+                call(item)
+            except (atxfer.TransferError, ValueError) as error:
+                self.output.error(failure_of(error))

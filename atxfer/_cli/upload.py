@@ -1,0 +1,72 @@
+"""``atxfer upload``: one file or many."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Optional
+
+import click
+
+from atxfer import Receipt, TransferConfig
+from atxfer._cli.failure import failure_of
+from atxfer._cli.options import NEVER, duration, size, subcommand
+from atxfer._cli.settings import Settings
+from atxfer._cli.words import duration_text, moment_text, size_text
+
+_PRESETS = ("development", "production", "high_performance", "original")
+
+
+@subcommand("upload")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--name", help="The name to keep one file under.")
+@click.option("--ttl", type=duration, help="How long it lives: 3600, 2h, 1d, never.")
+@click.option("--preset", type=click.Choice(_PRESETS), help="A whole configuration by name.")
+@click.option("--chunk-size", type=size, help="Bytes of a chunk, as 32KiB.")
+@click.option("--max-concurrent-uploads", type=int, help="Requests in flight, at most.")
+def command(
+    settings: Settings,
+    files: tuple[str, ...],
+    name: Optional[str],
+    preset: Optional[str],
+    **changes: Any,
+) -> None:
+    """Upload files; each is there, whole and verified, when its line appears.
+
+    A FILE of - is what comes in by the standard input.
+    """
+    output = settings.output
+    sources = [sys.stdin.buffer if file == "-" else file for file in files]
+    if len(files) == 1:
+        name = name or ("stdin" if files[0] == "-" else None)
+        with settings.client(_config(preset, changes)) as client, output.progress() as progress:
+            receipt = client.upload(sources[0], name=name, progress=progress)
+        _show(settings, receipt)
+        return
+    if name is not None:
+        raise click.UsageError("--name is for one file")
+    with settings.client(_config(preset, changes)) as client, output.progress() as progress:
+        for outcome in client.upload_many(sources, progress=progress):
+            if outcome.receipt is not None:
+                _show(settings, outcome.receipt)
+            elif outcome.error is not None:
+                output.error(failure_of(outcome.error))
+
+
+def _config(preset: Optional[str], changes: dict[str, Any]) -> TransferConfig:
+    """Return the preset, with what was given beside it."""
+    given = {field: value for field, value in changes.items() if value is not None}
+    if given.get("ttl") == NEVER:
+        given["ttl"] = None
+    return getattr(TransferConfig, preset or "production")(**given)  # type: ignore[no-any-return]
+
+
+def _show(settings: Settings, receipt: Receipt) -> None:
+    spent = receipt.statistics
+    rate = receipt.size / spent.seconds if spent.seconds > 0 else 0.0
+    text = (
+        f"{receipt.file_id}  {receipt.name}: {size_text(receipt.size)} in"
+        f" {duration_text(spent.seconds)} ({size_text(rate)}/s), {receipt.chunks} chunks in"
+        f" {spent.requests} requests, {spent.peak_in_flight} in flight at most; expires"
+        f" {moment_text(receipt.expires_at)}"
+    )
+    settings.output.result(receipt.as_dict(), text, receipt.file_id)
