@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import secrets
+from typing import NoReturn
 
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -122,6 +123,10 @@ class Aes256Gcm:
             return self._cipher.decrypt(nonce, sealed, additional)
         except (InvalidTag, ValueError) as error:
             raise CryptoError("the authentication tag doesn't match") from error
+
+    def __reduce__(self) -> NoReturn:
+        # Older versions of cryptography would pickle the key.
+        raise TypeError("a cipher holds a secret key and can't be pickled or copied")
 
 
 def aes_256_ctr_pkcs7_seal(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
