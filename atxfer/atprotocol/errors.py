@@ -70,11 +70,14 @@ class AtError(causes.TransferError):
         code: The server's code.
         description: The server's words for the code.
         closes_connection: Whether the server closes the connection after it.
+        is_plain: Whether its line is ``error:CODE:words`` whatever the client's version, without
+            the description (the APKAM ones, transcript).
     """
 
     code: str = ""
     description: str = ""
     closes_connection: bool = False
+    is_plain: bool = False
     by_code: ClassVar[dict[str, type[AtError]]] = {}
 
     def __init_subclass__(cls, code: Optional[str] = None, description: str = "") -> None:
@@ -251,6 +254,7 @@ class EnrollmentDenied(
 ):
     """The owner denied the enrolment of these keys."""
 
+    is_plain = True
     default_remedy = "Enrol again, and have the owner approve it."
 
 
@@ -259,6 +263,7 @@ class EnrollmentPending(
 ):
     """Nobody has approved the enrolment of these keys yet."""
 
+    is_plain = True
     default_remedy = "Have the owner approve the enrolment, then try again."
 
 
@@ -267,6 +272,7 @@ class EnrollmentRevoked(
 ):
     """The owner revoked the enrolment of these keys."""
 
+    is_plain = True
     default_remedy = "Enrol again, and have the owner approve it."
 
 
@@ -275,6 +281,7 @@ class EnrollmentExpired(
 ):
     """The enrolment of these keys has expired."""
 
+    is_plain = True
     default_remedy = "Enrol again, and have the owner approve it."
 
 
@@ -346,6 +353,8 @@ def encode_error(error: AtError, *, logged_in: bool, as_json: bool = False) -> s
         logged_in: Decides between the code's description and ``Exception`` in front (transcript).
         as_json: The form for clients that named a version above 3.0.37 (facts §3).
     """
+    if error.is_plain:
+        return f"error:{error.code}:{error.message}"
     front = f"{error.description} : " if logged_in else "Exception: "
     text = front + error.message
     if as_json:

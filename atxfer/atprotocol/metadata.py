@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, Optional, Union
 
-__all__ = ["Metadata", "parse_time"]
+__all__ = ["NO_METADATA", "WIRE_NAMES", "Metadata", "parse_time"]
 
 _Value = Union[int, bool, str]
 
@@ -151,6 +151,10 @@ WIRE_NAMES: Mapping[str, str] = {
 _STAMP_NAMES: Mapping[str, str] = {
     item.name: item.metadata["stamp"] for item in fields(Metadata) if "stamp" in item.metadata
 }
+
+
+NO_METADATA = Metadata()
+"""Names no field."""
 
 
 def _kind(attribute: str) -> type:
