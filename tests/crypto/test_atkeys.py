@@ -438,7 +438,9 @@ JSON = st.recursive(
         max_size=3,
     )
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_hostile_files_give_typed_errors(save: Save, members: dict[str, Any]) -> None:
     """Whatever stands in a member, the file is read or a KeysError says why not."""
     path = save({**APKAM["document"], **members})

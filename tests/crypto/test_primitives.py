@@ -296,7 +296,7 @@ def test_what_is_not_base64_is_refused_without_quoting_it(text: str) -> None:
 
 
 @given(st.binary())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_base64_round_trip(data: bytes) -> None:
     """What is encoded is decoded to the same."""
     assert base64_decode(base64_encode(data)) == data

@@ -49,7 +49,7 @@ def test_sections_of_the_vectors_are_all_known() -> None:
 
 
 @given(st.text(min_size=1))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_self_records_round_trip(text: str) -> None:
     """What is sealed for the owner is opened by the owner, whatever the text."""
     value, iv_nonce = seal_self(alice_keys(), text)
@@ -105,7 +105,7 @@ def test_what_was_not_encrypted_by_this_key_is_refused(value: str, iv_nonce: str
 
 
 @given(st.text(), st.none() | st.text())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_hostile_records_give_one_error(value: str, iv_nonce: str) -> None:
     """Whatever a server answers for a record, only IntegrityError comes out of it."""
     try:

@@ -11,6 +11,7 @@ Keys and nonces are fixed: never use them for anything else.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import sys
 from typing import Any
@@ -24,8 +25,8 @@ from tests.support.vectors import DATA
 
 FILE_ID_BYTES = bytes(range(0xA0, 0xB0))
 FILE_KEY = bytes(range(0x40, 0x60))
-# SHA-256 of nothing, as any tool gives it.
-EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+# The file is 100,000 zero bytes.
+SHA256 = hashlib.sha256(bytes(100_000)).hexdigest()
 
 NAMES_ACCEPTED = [
     "report.pdf",
@@ -123,7 +124,7 @@ def members(**changes: Any) -> dict[str, Any]:
         "chunk_size": 8192,
         "chunks": 13,
         "file_key": b64(FILE_KEY),
-        "sha256": EMPTY_SHA256,
+        "sha256": SHA256,
         "state": "complete",
         "owner": "@alice",
         "created_at_ms": 1_790_000_000_123,
@@ -166,7 +167,9 @@ def manifests() -> list[dict[str, Any]]:
     return [
         manifest("complete", body(members())),
         manifest("uploading", body(members(state="uploading", sha256=""))),
-        manifest("empty file", body(members(size=0, chunks=0))),
+        manifest(
+            "empty file", body(members(size=0, chunks=0, sha256=hashlib.sha256().hexdigest()))
+        ),
         manifest("one byte over a chunk", body(members(size=8193, chunks=2))),
         manifest("large", body(members(**big))),
         manifest("name beyond ASCII", body(members(name="Überweisung 👋.csv"))),
@@ -219,7 +222,7 @@ def refused() -> list[dict[str, str]]:
         ("an unknown state", members(state="deleted")),
         ("complete without a hash", members(sha256="")),
         ("uploading with a hash", members(state="uploading")),
-        ("a hash in capitals", members(sha256=EMPTY_SHA256.upper())),
+        ("a hash in capitals", members(sha256=SHA256.upper())),
         ("a time before 1970", members(created_at_ms=-1)),
         ("a time that is a fraction", members(created_at_ms=1.5)),
         ("a location that is a list", members(location=[])),

@@ -36,7 +36,7 @@ def test_neighbours_of_the_ranges_are_foreign(character: str) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_round_trip(data: bytes) -> None:
     """Whatever is encoded is decoded to the same, at 15 bits a character."""
     text = encode(data)
@@ -45,7 +45,7 @@ def test_round_trip(data: bytes) -> None:
 
 
 @given(st.text())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_any_text_decodes(text: str) -> None:
     """A text from elsewhere gives some bytes, at most fifteen bits a character."""
     assert len(decode(text)) <= len(text) * 15 / 8

@@ -92,7 +92,7 @@ def test_keys_of_records_are_told_apart() -> None:
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_an_accepted_name_stays_in_its_directory(name: str) -> None:
     """Whatever is accepted is one printable path component of at most 255 bytes."""
     if is_name(name):
@@ -134,7 +134,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
 
 
 @given(manifests())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_round_trip(manifest: Manifest) -> None:
     """What is written is read as the same, in one line of JSON."""
     text = manifest.to_text(KEYS.sign_data)
@@ -172,7 +172,7 @@ SIGNED = a_manifest().to_text(KEYS.sign_data)
 
 
 @given(st.integers(0, len(SIGNED) - 1), st.characters(codec="utf-8"))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_changed_character_is_noticed(place: int, character: str) -> None:
     """The platform's encryption has no tag; the signature notices what it can't."""
     text = SIGNED[:place] + character + SIGNED[place + 1 :]
@@ -184,7 +184,7 @@ def test_any_changed_character_is_noticed(place: int, character: str) -> None:
 
 
 @given(st.integers(0, len(SIGNED) - 1))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_truncated_text_is_noticed(length: int) -> None:
     """A value that was cut off somewhere is no manifest."""
     with pytest.raises(ManifestInvalid):
@@ -229,7 +229,7 @@ def test_a_later_version_asks_for_an_upgrade() -> None:
 
 
 @given(st.text() | st.text(st.characters()).map(trusted))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_hostile_texts_give_one_error(text: str) -> None:
     """Whatever a server answers for a manifest, only ManifestInvalid comes out of it."""
     with pytest.raises(ManifestInvalid):
@@ -252,7 +252,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)) | st.text(max_size=5), VALUES, max_size=4))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_hostile_members_give_one_error(changes: dict[str, Any]) -> None:
     """Signed or not, a member of any type and size gives a valid manifest or ManifestInvalid."""
     body = json.dumps({**GOOD, **changes})

@@ -25,7 +25,7 @@ def sealer(key: bytes = KEY, file_id: str = FILE_ID, chunks: int = 8) -> Sealer:
 
 
 @given(st.binary(max_size=2000), st.integers(0, 7))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_round_trip(data: bytes, index: int) -> None:
     """A sealed chunk keeps its index, is 28 bytes longer, and opens to the same."""
     sealed = sealer().seal(Chunk(index, data))
@@ -35,7 +35,7 @@ def test_round_trip(data: bytes, index: int) -> None:
 
 
 @given(st.binary(min_size=1, max_size=100), st.data())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_any_flipped_bit_is_noticed(data: bytes, draw: st.DataObject) -> None:
     """In nonce, ciphertext or tag: the chunk doesn't open."""
     sealed = bytearray(sealer().seal(Chunk(3, data)).data)
@@ -46,7 +46,7 @@ def test_any_flipped_bit_is_noticed(data: bytes, draw: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=100))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_foreign_bytes_are_noticed(data: bytes) -> None:
     """What was never sealed doesn't open, whatever its length."""
     with pytest.raises(ChunkCorrupt):
