@@ -46,6 +46,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def _nothing_more(transfer: Transfer) -> None:
+    """Take no note of the end."""
+
+
 class Engine:
     """Moves files and sends requests, never more at a time than a destination has permits.
 
@@ -125,10 +129,20 @@ class Engine:
         finally:
             self._dismiss(transfer)
 
-    def submit(self, body: Callable[[Transfer], object], name: str) -> Transfer:
+    def submit(
+        self,
+        body: Callable[[Transfer], object],
+        name: str,
+        on_end: Callable[[Transfer], object] = _nothing_more,
+    ) -> Transfer:
         """Run a transfer in a thread of its own, and return its handle at once.
 
         Where no thread can be started any more, it is run before this returns.
+
+        Args:
+            body: Does it, as for :meth:`run`.
+            name: What it is called.
+            on_end: Told once that it has ended, however that was, in the transfer's thread.
 
         Raises:
             ValueError: The engine is closed.
@@ -142,6 +156,7 @@ class Engine:
                     transfer.drive(body)
             finally:
                 self._dismiss(transfer)
+                on_end(transfer)
 
         thread = threading.Thread(target=drive, name=f"atxfer-{name}")
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Callable, Generic, Optional, TypeVar
+from typing import Any, Callable, Generic, Optional, TypeVar
 
 from atxfer._engine.engine import Engine
 from atxfer._engine.transfer import Transfer
@@ -45,32 +45,25 @@ def each_as_it_ends(
 
     Leaving the loop early, by an exception too, cancels those that are under way.
     """
-    ended: queue.SimpleQueue[End[T, R]] = queue.SimpleQueue()
-    active: list[Transfer] = []
-    outstanding = 0
+    ended: queue.SimpleQueue[Transfer] = queue.SimpleQueue()
+    active: dict[Transfer, T] = {}
     try:
         for item in items:
-            active = [transfer for transfer in active if not transfer.done()]
-            active.append(engine.submit(_reporting(item, body, ended), name(item)))
-            outstanding += 1
-            if outstanding >= width:
-                yield Wait().take(ended)
-                outstanding -= 1
-        for _ in range(outstanding):
-            yield Wait().take(ended)
+            active[engine.submit(body(item), name(item), ended.put)] = item
+            if len(active) >= width:
+                yield _end(active, ended)
+        while active:
+            yield _end(active, ended)
     finally:
         for transfer in active:
             transfer.cancel()
 
 
-def _reporting(
-    item: T, body: Callable[[T], Callable[[Transfer], R]], ended: queue.SimpleQueue[End[T, R]]
-) -> Callable[[Transfer], None]:
-    def report(transfer: Transfer) -> None:
-        try:
-            ended.put(End(item, value=body(item)(transfer)))
-        except Exception as error:
-            ended.put(End(item, error=error))
-            raise
-
-    return report
+def _end(active: dict[Transfer, T], ended: queue.SimpleQueue[Transfer]) -> End[T, Any]:
+    """Wait for the next transfer that ends, and say how it did."""
+    transfer = Wait().take(ended)
+    item = active.pop(transfer)
+    try:
+        return End(item, value=transfer.result())
+    except Exception as error:  # noqa: BLE001  # it is the end of this item, and told as such
+        return End(item, error=error)

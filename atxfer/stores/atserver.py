@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import threading
 from collections.abc import Sequence
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from atxfer._format.manifest import chunk_name
-from atxfer._net.pool import ConnectionPool
+from atxfer._net.records import EXPIRED, Records, ttl_ms
 from atxfer.atprotocol.atkey import AtKey
-from atxfer.atprotocol.errors import InvalidSyntax, KeyNotFound
+from atxfer.atprotocol.errors import AtError, KeyNotFound
 from atxfer.atprotocol.events import Answer
 from atxfer.atprotocol.metadata import Metadata
-from atxfer.atprotocol.verbs import Batch, Delete, Llookup, Mode, Update, UpdateMeta, Verb
+from atxfer.atprotocol.verbs import Delete, Llookup, Mode, Update, UpdateMeta, Verb
 from atxfer.config import KIB, MIB, TransferConfig
 from atxfer.errors import (
     AnswerMissing,
@@ -33,37 +32,27 @@ from atxfer.model import Chunk
 from atxfer.stores.base import Capabilities, ChunksFailed, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["CHUNK_GRACE", "EXPIRED", "AtServerStore", "ttl_ms"]
+__all__ = ["CHUNK_GRACE", "AtServerStore"]
 
 # Chunks outlive their manifest by this many seconds, so that whoever can read the manifest can read
 # the file (design §7).
 CHUNK_GRACE = 3600.0
-
-# What a server answers for a record whose time is over (facts §5); the text itself is never stored.
-EXPIRED = "null"
-
-
-def ttl_ms(ttl: Optional[float], grace: float = 0.0) -> int:
-    """Return a time to live as the wire has it; 0 clears what an earlier record left (facts §5)."""
-    return 0 if ttl is None else int((ttl + grace) * 1000)
 
 
 class AtServerStore:
     """The chunks of one atSign, on its own server, by its owner.
 
     Args:
-        pool: Connections to the server, logged in as its owner.
+        records: The server, by connections that are logged in as its owner.
         owner: The atSign.
         config: Sizes of requests.
 
     Threads: all methods may be called from several threads.
     """
 
-    def __init__(self, pool: ConnectionPool, owner: str, config: TransferConfig) -> None:
-        self._pool = pool
-        self._owner = owner
-        self._batches = True  # until a server answers that it knows no batch; only ever cleared
-        self._lock = threading.Lock()  # guards _batches
+    def __init__(self, records: Records, owner: str, config: TransferConfig) -> None:
+        self._records = records
+        self.owner = owner
         self.capabilities = Capabilities(
             max_request_bytes=config.max_request_bytes,
             # An answer costs the server no square: reading is bound by round trips (facts §10).
@@ -92,15 +81,21 @@ class AtServerStore:
 
     def delete(self, stored: StoredFile, indexes: range, wait: Wait) -> None:
         """Remove chunks; the server doesn't mind those that are not there."""
-        failed = self._failures(indexes, self._ask_each(stored, indexes, Delete, wait))
+        failed = _failures(indexes, self._ask_each(stored, indexes, Delete, wait))
         if failed:
             raise _first(failed)
 
     def extend(self, stored: StoredFile, indexes: range, ttl: float, wait: Wait) -> None:
         """Let chunks live so many seconds from now."""
-        metadata = Metadata(ttl_ms=ttl_ms(ttl, CHUNK_GRACE))
+        # A server answers update:meta for a key that is not there by making an empty record
+        # (seen on 3.0.52), so it is asked first what it holds.
+        held = self.held(stored.file_id, indexes, wait)
+        gone = [index for index in indexes if index not in held]
+        if gone:
+            raise ChunkMissing("a chunk is not on the server any more", chunk=gone[0])
+        metadata = Metadata(ttl_ms=_chunk_ttl_ms(ttl))
         answers = self._ask_each(stored, indexes, lambda key: UpdateMeta(key, metadata), wait)
-        failed = self._failures(indexes, answers)
+        failed = _failures(indexes, answers)
         if failed:
             raise _first(failed)
 
@@ -108,56 +103,32 @@ class AtServerStore:
 
     def prepare(self, wait: Wait) -> None:
         """Log one more connection in, for a later request."""
-        self._pool.prepare(wait)
+        self._records.prepare(wait)
 
     def key(self, file_id: str, index: int) -> AtKey:
         """Return the key of a chunk."""
-        return AtKey.public(chunk_name(file_id, index), self._owner)
+        return AtKey.public(chunk_name(file_id, index), self.owner)
 
-    def ask(self, verbs: Sequence[Verb], wait: Wait) -> dict[int, Answer | TransferError]:
-        """Ask several things in one request; answers by position, where the server gave one.
+    def ask(self, verbs: Sequence[Verb], wait: Wait) -> dict[int, Union[Answer, AtError]]:
+        """Ask several things in one request; answers by position, where the server gave one."""
+        return self._records.ask(verbs, wait)
 
-        Servers without ``batch:`` are asked one by one, from the first refusal on.
-        """
-        if len(verbs) == 1:
-            return {0: self._ask_one(verbs[0], wait)}
-        if self._batches:
-            batch = Batch(tuple(verbs))
-            try:
-                answers = Batch.read(self._pool.ask(batch, wait).data)
-            except InvalidSyntax:
-                with self._lock:
-                    self._batches = False
-            else:
-                return {place - 1: answer for place, answer in answers.items()}
-        return {place: self._ask_one(verb, wait) for place, verb in enumerate(verbs)}
-
-    def _ask_one(self, verb: Verb, wait: Wait) -> Answer | TransferError:
-        try:
-            return self._pool.ask(verb, wait)
-        except KeyNotFound as error:
-            return error
+    def held(self, file_id: str, indexes: range, wait: Wait) -> frozenset[int]:
+        """Return which of these chunks are there and have not expired, in one request."""
+        keys = [self.key(file_id, index) for index in indexes]
+        answers = self.ask([Llookup(key, Mode.META) for key in keys], wait)
+        if len(answers) < len(keys):
+            raise AnswerMissing("the server left a command without an answer")
+        return frozenset(
+            index
+            for place, index in enumerate(indexes)
+            if isinstance(answer := answers[place], Answer) and answer.data != EXPIRED
+        )
 
     def _ask_each(
         self, stored: StoredFile, indexes: range, verb: Callable[[AtKey], Verb], wait: Wait
-    ) -> dict[int, Answer | TransferError]:
+    ) -> dict[int, Union[Answer, AtError]]:
         return self.ask([verb(self.key(stored.file_id, index)) for index in indexes], wait)
-
-    @staticmethod
-    def _failures(
-        indexes: Sequence[int], answers: dict[int, Answer | TransferError]
-    ) -> dict[int, TransferError]:
-        """Return the cause for each chunk whose command did not succeed."""
-        failed: dict[int, TransferError] = {}
-        for place, index in enumerate(indexes):
-            answer = answers.get(place)
-            if answer is None:
-                failed[index] = AnswerMissing("the server left a command without an answer")
-            elif isinstance(answer, KeyNotFound):
-                failed[index] = ChunkMissing(f"chunk {index} is not on the server", chunk=index)
-            elif isinstance(answer, TransferError):
-                failed[index] = answer
-        return failed
 
 
 class AtServerUpload:
@@ -166,7 +137,7 @@ class AtServerUpload:
     def __init__(self, store: AtServerStore, plan: UploadPlan) -> None:
         self._store = store
         self._plan = plan
-        self._metadata = Metadata(ttl_ms=ttl_ms(plan.ttl, CHUNK_GRACE))
+        self._metadata = Metadata(ttl_ms=_chunk_ttl_ms(plan.ttl))
 
     @property
     def token(self) -> bytes:
@@ -188,24 +159,18 @@ class AtServerUpload:
             for chunk in chunks
         ]
         indexes = [chunk.index for chunk in chunks]
-        failed = self._store._failures(indexes, self._store.ask(updates, wait))
+        failed = _failures(indexes, self._store.ask(updates, wait))
         if failed:
             raise ChunksFailed(f"{len(failed)} of {len(chunks)} chunks were not stored", failed)
 
     def stored(self, indexes: range, wait: Wait) -> frozenset[int]:
         """Return which of these chunks the server holds and has not let expire."""
-        keys = [self._store.key(self._plan.file_id, index) for index in indexes]
-        answers = self._store.ask([Llookup(key, Mode.META) for key in keys], wait)
-        return frozenset(
-            index
-            for place, index in enumerate(indexes)
-            if isinstance(answer := answers.get(place), Answer) and answer.data != EXPIRED
-        )
+        return self._store.held(self._plan.file_id, indexes, wait)
 
     def commit(self, wait: Wait) -> StoredFile:
         """Return where the chunks lie; the manifest makes them a file."""
         plan = self._plan
-        return StoredFile(plan.file_id, self._store._owner, plan.chunks)
+        return StoredFile(plan.file_id, self._store.owner, plan.chunks)
 
 
 class AtServerDownload:
@@ -223,13 +188,17 @@ class AtServerDownload:
         """Return sealed chunks, read in one request."""
         keys = [self._store.key(self._stored.file_id, index) for index in indexes]
         answers = self._store.ask([Llookup(key) for key in keys], wait)
-        failed = self._store._failures(indexes, answers)
+        failed = _failures(indexes, answers)
         if failed:
             raise _first(failed)
         return [_chunk(index, answers[place]) for place, index in enumerate(indexes)]
 
 
-def _chunk(index: int, answer: Answer | TransferError) -> Chunk:
+def _chunk_ttl_ms(ttl: Optional[float]) -> int:
+    return ttl_ms(None if ttl is None else ttl + CHUNK_GRACE)
+
+
+def _chunk(index: int, answer: Union[Answer, AtError]) -> Chunk:
     assert isinstance(answer, Answer)  # noqa: S101  # failures were raised before
     if answer.data == EXPIRED:
         raise FileExpired("the chunks of this file have expired", chunk=index)
@@ -243,3 +212,19 @@ def _first(failed: dict[int, TransferError]) -> TransferError:
     """Return the error that says most: a final one before one that may pass."""
     final = [error for error in failed.values() if not isinstance(error, RetryableError)]
     return (final or list(failed.values()))[0]
+
+
+def _failures(
+    indexes: Sequence[int], answers: dict[int, Union[Answer, AtError]]
+) -> dict[int, TransferError]:
+    """Return the cause for each chunk whose command did not succeed."""
+    failed: dict[int, TransferError] = {}
+    for place, index in enumerate(indexes):
+        answer = answers.get(place)
+        if answer is None:
+            failed[index] = AnswerMissing("the server left a command without an answer")
+        elif isinstance(answer, KeyNotFound):
+            failed[index] = ChunkMissing(f"chunk {index} is not on the server", chunk=index)
+        elif isinstance(answer, TransferError):
+            failed[index] = answer
+    return failed

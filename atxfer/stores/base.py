@@ -185,7 +185,7 @@ class Store(Protocol):
         ...
 
     def extend(self, stored: StoredFile, indexes: range, ttl: float, wait: Wait) -> None:
-        """Let these chunks live so many seconds from now, in one request.
+        """Let these chunks live so many seconds from now, in as few requests as possible.
 
         Raises:
             ChunkMissing: One is not there any more.

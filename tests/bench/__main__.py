@@ -1,0 +1,26 @@
+"""Benchmarks: ``python -m tests.bench``. Prints a table, and fails where a bar is missed.
+
+Speed is judged here and nowhere else, as a ratio to a floor or to another way of doing the same in
+the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.bench import atserver
+
+
+def main() -> int:
+    """Run what is asked for; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("what", nargs="?", default="atserver", choices=["atserver"])
+    parser.add_argument("--ready", help="ready.json of a running world, instead of our own")
+    parser.add_argument("--only", choices=["latency", "memory"], help="one part alone")
+    arguments = parser.parse_args()
+    return atserver.run(arguments.ready, arguments.only)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
