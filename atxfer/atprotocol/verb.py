@@ -141,8 +141,9 @@ def check_text(what: str, text: str) -> str:
         raise ValueError(f"{what} ends with white space, which the server loses: encode it first")
     try:
         text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{what} is no valid Unicode text: encode it first") from error
+    except UnicodeEncodeError:
+        # Without its cause, whose repr holds the whole text.
+        raise ValueError(f"{what} is no valid Unicode text: encode it first") from None
     return text
 
 

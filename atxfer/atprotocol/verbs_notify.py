@@ -86,10 +86,15 @@ class Notify(Verb):
         for atsign in (self.recipient, self.owner):
             if atsign is not None and atsign != normalise_atsign(atsign):
                 raise ValueError(f"{atsign!r} is no normalised atSign")
+        check_text("the subject", self.subject)
         if self.value is not None:
             check_text("the value", self.value)
-        if self.form.fullmatch(self.encode()) is None:
-            raise ValueError("the server would not understand this notification: check its names")
+        match = self.form.fullmatch(self.encode())
+        if match is None or (match["subject"], match["value"]) != (self.subject, self.value):
+            raise ValueError(
+                "the server would read this notification otherwise: a value needs the key's owner,"
+                " and names must be the protocol's"
+            )
 
     def encode(self) -> str:
         """Return the line."""
