@@ -126,6 +126,12 @@ class Connection:
 
     # --- server role
 
+    def greeting(self) -> bytes:
+        """Return what a server writes first: its prompt."""
+        if self.role is not Role.SERVER:
+            raise LocalProtocolError("only a server greets")
+        return self.prompt
+
     def answer(self, text: str, *, prompt: bool = True) -> bytes:
         """Return the bytes of an answer.
 

@@ -25,6 +25,7 @@ __all__ = [
     "Found",
     "Mode",
     "Verb",
+    "check_line",
     "check_part",
     "check_text",
     "compose_key",
@@ -114,9 +115,14 @@ class Verb(ABC):
             AtError: What the server would answer.
         """
         match = cls.form.fullmatch(line)
+        words = f"Invalid syntax. {cls.usage}"
         if match is None:
-            raise InvalidSyntax(f"Invalid syntax. {cls.usage}")
-        return cls.build(match.groupdict())
+            raise InvalidSyntax(words)
+        try:
+            return cls.build(match.groupdict())
+        except ValueError as error:
+            # The original would take it or leave it; we can't make a value of it.
+            raise InvalidSyntax(words) from error
 
     @classmethod
     @abstractmethod
@@ -127,23 +133,33 @@ class Verb(ABC):
 # --- texts
 
 
+def check_line(what: str, text: str) -> str:
+    """Return a text that may stand in a line.
+
+    Raises:
+        ValueError: The server would refuse it.
+    """
+    if not text:
+        raise ValueError(f"{what} is empty: the server takes no empty text")
+    if _BREAK.search(text) is not None:
+        raise ValueError(f"{what} holds a line break: encode it first, in base64 for instance")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Without its cause, whose repr holds the whole text.
+        raise ValueError(f"{what} is no valid Unicode text: encode it first") from None
+    return text
+
+
 def check_text(what: str, text: str) -> str:
     """Return a text that may end a line.
 
     Raises:
         ValueError: The server would refuse it, or lose a part of it.
     """
-    if not text.strip("\ufeff").strip():
-        raise ValueError(f"{what} is empty: the server takes no empty text")
-    if _BREAK.search(text) is not None:
-        raise ValueError(f"{what} holds a line break: encode it first, in base64 for instance")
+    check_line(what, text)
     if text[-1].isspace() or text[-1] == "\ufeff":
         raise ValueError(f"{what} ends with white space, which the server loses: encode it first")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        # Without its cause, whose repr holds the whole text.
-        raise ValueError(f"{what} is no valid Unicode text: encode it first") from None
     return text
 
 
@@ -181,14 +197,14 @@ def read_metadata(found: Found) -> Metadata:
     Raises:
         InvalidSyntax: A number is out of its range, in the server's words.
     """
+    for name in ("ttl", "ttb"):
+        if (found[name] or "").startswith("-"):
+            words = f"Valid value for {name.upper()} should be greater than or equal to 0"
+            raise InvalidSyntax(words)
     try:
         return Metadata.from_wire(found)
     except ValueError as error:
-        if (found["ttr"] or "").startswith("-"):
-            words = "Valid values for TTR are -1 and greater than or equal to 1"
-        else:
-            name = "TTL" if (found["ttl"] or "").startswith("-") else "TTB"
-            words = f"Valid value for {name} should be greater than or equal to 0"
+        words = "Valid values for TTR are -1 and greater than or equal to 1"
         raise InvalidSyntax(words) from error
 
 

@@ -17,6 +17,7 @@ from atxfer.atprotocol.verb import (
     Found,
     Mode,
     Verb,
+    check_line,
     check_text,
     compose_key,
     grammar,
@@ -55,7 +56,7 @@ class Update(Verb):
 
     def __post_init__(self) -> None:
         _check_updatable(self.key)
-        check_text("the value", self.value)
+        check_line("the value", self.value)
         if self._line_start().startswith("update:meta"):
             raise ValueError(
                 f"the server takes an update of {self.key} without metadata for update:meta:"
@@ -69,9 +70,10 @@ class Update(Verb):
         """Return the line.
 
         Raises:
-            ValueError: The value is the text ``null``, which reads like an expired record (facts
-                §5): the server takes it, but we never send it.
+            ValueError: The server would take the value, but lose white space at its end, or answer
+                it as it answers an expired record: the text ``null`` (facts §5).
         """
+        check_text("the value", self.value)
         if self.value == "null":
             raise ValueError("a value 'null' can't be told from an expired record: encode it first")
         return f"{self._line_start()} {self.value}"
