@@ -159,7 +159,7 @@ class Transfer:
     def _move(self, state: State) -> None:
         with self._lock:
             if state not in _MOVES[self._state]:
-                raise ValueError(f"a transfer does not go from {self._state} to {state}")
+                raise ValueError(f"a transfer that is {self._state.value} can't be {state.value}")
             self._state = state
 
     def __repr__(self) -> str:

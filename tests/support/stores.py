@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Callable, Optional
 
@@ -42,6 +42,8 @@ class FakeStore:
             over. ``drop`` loses the connection before the work, ``dropped`` after it, ``part``
             stores every second chunk only, ``hang`` waits until aborted, ``retry:2.5`` is a 503
             with that Retry-After, and see ``WORDS``.
+        always: What happens to every request of a kind, as ``{"prepare": "hang"}``; such requests
+            take no word of the script.
         capabilities: What it can take; small chunks, four to a request, if not given.
         before: Called with the name of each request and the number of those in flight, before it
             is done.
@@ -51,6 +53,7 @@ class FakeStore:
         self,
         script: str = "",
         *,
+        always: Optional[Mapping[str, str]] = None,
         capabilities: Optional[Capabilities] = None,
         before: Optional[Callable[[str, int], None]] = None,
     ) -> None:
@@ -61,6 +64,7 @@ class FakeStore:
         self.in_flight = 0
         self.peak = 0
         self.before = before
+        self._always = dict(always or {})
         self._script = iter(script.split())
         self._lock = threading.Lock()  # guards everything above
 
@@ -76,7 +80,7 @@ class FakeStore:
             self.requests.append(name)
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
-            word, now = next(self._script, "ok"), self.in_flight
+            word, now = self._word(name.split()[0]), self.in_flight
         try:
             if self.before is not None:
                 self.before(name, now)
@@ -87,6 +91,9 @@ class FakeStore:
         finally:
             with self._lock:
                 self.in_flight -= 1
+
+    def _word(self, kind: str) -> str:
+        return self._always[kind] if kind in self._always else next(self._script, "ok")
 
     @staticmethod
     def _fail_before(word: str, wait: Wait) -> None:
