@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from atxfer._net.stream import tls_context
 from atxfer._observe.progress import Callback
 from atxfer._policy.sizing import choose_chunk_size, chunks_per_delete, ranges
 from atxfer.atprotocol.atkey import normalise_atsign
-from atxfer.config import TransferConfig
+from atxfer.config import TransferConfig, setting
 from atxfer.errors import FileNotFound
 from atxfer.model import Outcome, Receipt, RemoteFile, Result, chunk_count
 from atxfer.stores.atserver import CHUNK_GRACE, AtServerStore
@@ -86,10 +87,10 @@ class Client:
     ) -> None:
         self._config = config if config is not None else TransferConfig()
         self._owner = normalise_atsign(address)
-        root = parse_address(_setting(directory, "ATXFER_DIRECTORY") or DEFAULT_DIRECTORY)
-        context = tls_context(_setting(ca_file, "ATXFER_CA_FILE"))
-        path = find(self._owner, _setting(keys_dir, "ATXFER_KEYS_DIR"))
-        self._keys = AtKeys.read(path, self._owner, _setting(passphrase, "ATXFER_PASSPHRASE"))
+        root = parse_address(setting(directory, "ATXFER_DIRECTORY") or DEFAULT_DIRECTORY)
+        context = tls_context(setting(ca_file, "ATXFER_CA_FILE"))
+        path = find(self._owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
+        self._keys = AtKeys.read(path, self._owner, setting(passphrase, "ATXFER_PASSPHRASE"))
         self._pool = ConnectionPool(
             Directory(root, context, timeout=self._config.connect_timeout),
             self._owner,
@@ -104,6 +105,7 @@ class Client:
         self._destination = self._engine.destination(
             f"atserver:{self._owner}", self._config.max_concurrent_uploads
         )
+        _CLIENTS.add(self)
 
     # --- up
 
@@ -292,12 +294,18 @@ class Client:
 
     def metrics(self) -> dict[str, Any]:
         """Return what this client has done and felt so far, as plain values."""
-        return {**self._engine.metrics(), "connections": self._pool.counters()}
+        pool = self._pool
+        connections = {"opened": pool.opened, "logins": pool.logins, "reused": pool.reused}
+        return {**self._engine.metrics(), "connections": connections}
 
     def close(self) -> None:
         """End what is under way, within a second, and close the connections."""
         self._engine.close()
         self._pool.close()
+
+    def _after_fork(self) -> None:
+        """Leave the connections to the parent, in the child of a fork."""
+        self._pool.drop()
 
     def __enter__(self) -> Client:
         return self
@@ -446,11 +454,6 @@ class Client:
         return self._engine.call(self._destination, name, ask, transfer)
 
 
-def _setting(value: Optional[StrPath], variable: str) -> Optional[str]:
-    """Return what was given, or else what the environment says; an empty variable says nothing."""
-    return os.fspath(value) if value is not None else os.environ.get(variable) or None
-
-
 def _label(source: Readable, name: Optional[str] = None) -> str:
     """Return what to call a transfer before its source is open."""
     if name is not None:
@@ -483,3 +486,15 @@ def _ttl_left(ttl: Optional[float], elapsed: float) -> Optional[float]:
     rest, so that the first chunk never goes before the manifest.
     """
     return None if ttl is None else max(1.0, ttl - max(0.0, elapsed - CHUNK_GRACE / 2))
+
+
+_CLIENTS: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _drop_connections() -> None:
+    for client in list(_CLIENTS):
+        client._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drop_connections)

@@ -11,9 +11,9 @@ import math
 import os
 import re
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Callable, Optional, TypeVar, cast
+from typing import Any, Callable, Optional, TypeVar, Union, cast
 
-__all__ = ["KIB", "MIB", "TransferConfig", "parse_duration", "parse_size"]
+__all__ = ["KIB", "MIB", "TransferConfig", "parse_duration", "parse_size", "setting"]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -41,6 +41,11 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def setting(value: Union[str, os.PathLike[str], None], variable: str) -> Optional[str]:
+    """Return what was given, or else what the environment says; an empty variable says nothing."""
+    return os.fspath(value) if value is not None else os.environ.get(variable) or None
+
+
 def _boolean(text: str) -> bool:
     folded = text.strip().lower()
     if folded in ("1", "true", "yes", "on"):
@@ -54,11 +59,11 @@ def _optional(read: Callable[[str], T]) -> Callable[[str], Optional[T]]:
     return lambda text: None if text.strip().lower() in ("", "none") else read(text)
 
 
-def _tunable(name: str, default: T, read: Callable[[str], T]) -> T:
+def _tunable(name: str, default: object, read: Callable[[str], object]) -> Any:
     """Return a field whose default the environment may override."""
     variable = f"ATXFER_{name.upper()}"
 
-    def value() -> T:
+    def value() -> object:
         text = os.environ.get(variable)
         if text is None:
             return default
@@ -67,7 +72,7 @@ def _tunable(name: str, default: T, read: Callable[[str], T]) -> T:
         except ValueError as error:
             raise ValueError(f"{variable}={text!r} is not usable: {error}") from error
 
-    return cast(T, field(default_factory=value))
+    return field(default_factory=value)
 
 
 _C = TypeVar("_C", bound=type)
