@@ -66,6 +66,8 @@ class Peer:
     def _accept(self) -> None:
         while True:
             sock, _ = self._listener.accept()
+            # Or else a reset may overtake what was sent last.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._run(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
