@@ -272,7 +272,8 @@ def test_hostile_members_give_one_error(changes: dict[str, Any]) -> None:
         "}",
         "",
         '"version"',
-        "\ud800",
+        '{"version":"\ud800"}',
+        json.dumps({**GOOD, "created_at_ms": 10**400}),
     ],
 )
 def test_pathological_json_is_refused(body: str) -> None:
