@@ -86,7 +86,7 @@ class Engine:
         self._context = Context(config, self._bus, self._attempter, self._window, self._dispatcher)
         self._lock = threading.Lock()  # guards everything below
         self._destinations: dict[str, Destination] = {}
-        self._active: dict[Transfer, Optional[threading.Thread]] = {}
+        self._active: dict[Transfer, threading.Thread] = {}  # and who drives it
         self._closed = False
         _ENGINES.add(self)
 
@@ -123,7 +123,7 @@ class Engine:
             ValueError: The engine is closed.
             TransferError: What ``body`` failed with.
         """
-        transfer = self._admit(name)
+        transfer = self._admit(name, threading.current_thread())
         try:
             return transfer.drive(body)
         finally:
@@ -147,7 +147,6 @@ class Engine:
         Raises:
             ValueError: The engine is closed.
         """
-        transfer = self._admit(name)
 
         def drive() -> None:
             try:
@@ -158,22 +157,21 @@ class Engine:
                 self._dismiss(transfer)
                 on_end(transfer)
 
-        thread = threading.Thread(target=drive, name=f"atxfer-{name}")
-        with self._lock:
-            self._active[transfer] = thread
+        thread = _OwnThread(target=drive, name=f"atxfer-{name}")
+        transfer = self._admit(name, thread)
         try:
             thread.start()
         except RuntimeError:  # the interpreter is ending
             drive()
         return transfer
 
-    def _admit(self, name: str) -> Transfer:
+    def _admit(self, name: str, driver: threading.Thread) -> Transfer:
         deadline = Deadline.after(self._config.deadline, self._clock)
         transfer = Transfer(name, Wait(deadline, clock=self._clock))
         with self._lock:
             if self._closed:
                 raise ValueError("the client is closed")
-            self._active[transfer] = None
+            self._active[transfer] = driver
         return transfer
 
     def _dismiss(self, transfer: Transfer) -> None:
@@ -306,7 +304,9 @@ class Engine:
             transfer.wait.cancel("the client was closed")
         patience = Deadline.after(2 * DRAIN)
         for transfer, thread in active.items():
-            if transfer.has_ended_by(patience) and thread not in (None, threading.current_thread()):
+            if thread is threading.current_thread():
+                continue  # a transfer that closes its own client can't wait for itself
+            if transfer.has_ended_by(patience) and isinstance(thread, _OwnThread):
                 thread.join(patience.remaining())
         for destination in destinations:
             destination.workers.close()
@@ -321,6 +321,10 @@ class Engine:
         self._dispatcher.reset()
         for destination in self._destinations.values():
             destination.reset()
+
+
+class _OwnThread(threading.Thread):
+    """A thread that we made to drive a transfer; those of our callers are not ours to join."""
 
 
 class _Each(Driver[tuple[int, T], tuple[int, T]]):

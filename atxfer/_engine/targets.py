@@ -220,6 +220,8 @@ def atomic_write(path: Path, *, size: int = 0, fsync: bool = True) -> Iterator[P
         ValueError: Something lies there that is no file.
         OSError: It can't be written.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     mode = _mode_of(path)
     temporary = path.with_name(f".atxfer-{secrets.token_hex(8)}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
