@@ -197,10 +197,9 @@ class Dispatcher:
         if lane is None:
             return
         with self._lock:
-            if lane is not self._lane:  # from before a fork
-                return
-            self._reports -= 1
-            if self._reports:
-                return
-            self._lane = None
+            if lane is self._lane:  # else it is from before a fork
+                self._reports -= 1
+                if self._reports:
+                    return
+                self._lane = None
         lane.stop()

@@ -1,6 +1,6 @@
 """Whether a failed request is tried again, and when. The one retry table of atxfer.
 
-A store names the cause, this table decides (style.md §6.5). Nothing here waits, locks or reads a
+A store names the cause, this table decides (design §5). Nothing here waits, locks or reads a
 clock: the history and the random numbers are arguments.
 
 1. The row of an error is that of the nearest of its classes that has one, in method resolution
