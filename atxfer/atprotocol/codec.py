@@ -110,11 +110,11 @@ class Connection:
         """
         if self.role is not Role.CLIENT:
             raise LocalProtocolError("only a client sends requests")
+        if self._at_end or self._fault is not None:
+            raise LocalProtocolError("the connection is over")
         if self._outstanding is not None:
             # Lines sent before an answer are sometimes never answered (facts §2).
             raise LocalProtocolError("the answer to the last request has not come yet")
-        if self._at_end or self._fault is not None:
-            raise LocalProtocolError("the connection is over")
         line = verb.encode().encode("utf-8") + b"\n"
         if len(line) > MAX_LINE:
             raise RequestTooLarge(

@@ -183,9 +183,13 @@ class ClientFault(
 class KeyNotFound(AtError, causes.NotFound, code="AT0015", description="key not found"):
     """There was never such a record, or it was deleted."""
 
+    default_remedy = "Check the name; the record may have been deleted."
+
 
 class InvalidKey(AtError, causes.RequestRejected, code="AT0016", description="Invalid key"):
     """The key is another atSign's, too long, or none."""
+
+    default_remedy = "Use a key of this atSign, of 248 characters at most."
 
 
 class IllegalArgument(

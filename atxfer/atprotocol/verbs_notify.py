@@ -173,7 +173,8 @@ class NotifyAll(Verb):
         check_part("the subject", self.subject)
         if self.value is not None:
             check_text("the value", self.value)
-        if self.form.fullmatch(self.encode()) is None:
+        match = self.form.fullmatch(self.encode())
+        if match is None or match["recipients"] != ",".join(self.recipients):
             raise ValueError("notify:all needs a recipient, and no metadata but times and ccd")
 
     def encode(self) -> str:
