@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["atxfer.testing"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""

@@ -44,6 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "doctor": (*GROUND, "_net", "_crypto", "atprotocol"),
     "devserver": ("errors", "atprotocol", "_crypto.primitives"),
     "testing": ("devserver",),
+    "prometheus": ("_observe.prometheus",),
     "_cli": ("__init__", "client", "doctor", "devserver", *GROUND, "_version"),
     "__main__": ("_cli",),
 }
@@ -75,12 +76,12 @@ DEFERRED = {
     "_crypto.primitives": "Argon2id came with cryptography 44; only wrapped key files need it",
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",
     "_observe.prometheus": "an optional package",
+    "testing": "test runs that never use the fixtures don't wait for TLS and cryptography",
 }
 
 WALL_CLOCK = {
     "waiting": "the clock itself",
     "client": "a manifest says when its file was made",
-    "doctor": "compares clocks",
 }
 
 LONGEST_MODULE = 350

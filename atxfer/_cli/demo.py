@@ -17,7 +17,7 @@ from atxfer._cli.settings import Settings
 from atxfer._cli.words import duration_text, size_text
 
 _OWN_SIZE = 5 * 1024 * 1024
-_COLUMNS = ("WAY", "HOW", "+SECONDS", "+SPEED", "+REQUESTS", "+IN FLIGHT")
+_COLUMNS = ("WAY", "HOW", "+SECONDS", "+SPEED", "+REQUESTS")
 _MARK = "* the first {} measured, the rest extrapolated at the same rate"
 
 
@@ -71,12 +71,10 @@ def _seconds(lap: race.Lap) -> str:
 
 
 def _cells(lap: race.Lap) -> tuple[str, ...]:
-    spent = lap.receipt.statistics
     return (
         lap.way.name,
         lap.way.explained,
         _seconds(lap),
         f"{size_text(lap.size / lap.seconds)}/s",
-        str(spent.requests),
-        str(spent.peak_in_flight),
+        str(lap.receipt.statistics.requests),
     )

@@ -37,11 +37,11 @@ class Way:
 WAYS = (
     Way(
         "sequential",
-        "one 8 KiB chunk a request, one request in flight",
+        "8 KiB a request, 1 at a time",
         lambda: TransferConfig.original(max_concurrent_uploads=1),
     ),
-    Way("original", "one 8 KiB chunk a request, three in flight", TransferConfig.original),
-    Way("atxfer", "many chunks a request, three in flight", TransferConfig, whole=True),
+    Way("original", "8 KiB a request, 3 at a time", TransferConfig.original),
+    Way("atxfer", "full requests, 3 at a time", TransferConfig, whole=True),
 )
 
 
@@ -92,15 +92,16 @@ def world() -> Iterator[dict[str, Any]]:
     """
     with tempfile.TemporaryDirectory(prefix="atxfer-demo-") as folder:
         options = ["--profile", "atserver", "--latency", f"{ROUND_TRIP * 1000:g}ms"]
-        command = [sys.executable, "-m", "atxfer", "devserver", "--dir", folder, *options]
+        command = [sys.executable, "-m", "atxfer", "devserver", "--json", "--dir", folder]
         server = subprocess.Popen(  # noqa: S603  # our own interpreter, our own arguments
-            [*command, "--atsigns", "alice"], stdout=subprocess.PIPE, text=True
+            [*command, "--atsigns", "alice", *options], stdout=subprocess.PIPE, text=True
         )
         with server:
             try:
-                if not (server.stdout and server.stdout.readline()):
+                ready = server.stdout.readline() if server.stdout is not None else ""
+                if not ready:
                     raise ChildProcessError("the development server did not start")
-                yield json.loads((Path(folder) / "ready.json").read_text("utf-8"))
+                yield json.loads(ready)
             finally:
                 server.terminate()
 

@@ -11,7 +11,7 @@ from atxfer import Receipt, TransferConfig
 from atxfer._cli.failure import failure_of
 from atxfer._cli.options import NEVER, duration, size, subcommand
 from atxfer._cli.settings import Settings
-from atxfer._cli.words import duration_text, moment_text, size_text
+from atxfer._cli.words import counted, duration_text, moment_text, size_text
 
 _PRESETS = ("development", "production", "high_performance", "original")
 
@@ -65,8 +65,8 @@ def _show(settings: Settings, receipt: Receipt) -> None:
     rate = receipt.size / spent.seconds if spent.seconds > 0 else 0.0
     text = (
         f"{receipt.file_id}  {receipt.name}: {size_text(receipt.size)} in"
-        f" {duration_text(spent.seconds)} ({size_text(rate)}/s), {receipt.chunks} chunks in"
-        f" {spent.requests} requests, {spent.peak_in_flight} in flight at most; expires"
-        f" {moment_text(receipt.expires_at)}"
+        f" {duration_text(spent.seconds)} ({size_text(rate)}/s),"
+        f" {counted(receipt.chunks, 'chunk')} in {counted(spent.requests, 'request')},"
+        f" {spent.peak_in_flight} in flight at most; expires {moment_text(receipt.expires_at)}"
     )
     settings.output.result(receipt.as_dict(), text, receipt.file_id)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from typing import Optional
 
-__all__ = ["duration_text", "moment_text", "printable", "size_text"]
+__all__ = ["counted", "duration_text", "moment_text", "printable", "size_text"]
 
 
 def size_text(size: float) -> str:
-    """Return bytes with the unit that suits them: ``512 B``, ``8.0 KiB``, ``5.0 MiB``."""
+    """Return bytes with the unit that suits them: ``512 B``, ``1.5 KiB``, ``5 MiB``."""
     if size < 1024:
         return f"{size:.0f} B"
     for unit in ("KiB", "MiB", "GiB"):
         size /= 1024
         if size < 1024 or unit == "GiB":
             break
-    return f"{size:.1f} {unit}"
+    return f"{size:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return ``1 chunk``, ``2 chunks``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def duration_text(seconds: float) -> str:

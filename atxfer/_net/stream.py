@@ -3,7 +3,7 @@
 Rules of this file:
 
 1. Every blocking call is bounded: by what is left of its deadline, recomputed for each partial
-   send and receive, so that a peer that dribbles is timed out as well (style.md §1.2, R29).
+   send and receive, so that a peer that dribbles is timed out as well (R29).
 2. :meth:`SocketStream.abort` may come from any thread, at any moment, and wakes what blocks (R25).
 3. The errors of the operating system and of TLS end here (:func:`_translated`).
 """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atxfer._cli.words import duration_text, moment_text, printable, size_text
+from atxfer._cli.words import counted, duration_text, moment_text, printable, size_text
 
 
 @pytest.mark.parametrize(
@@ -14,14 +14,21 @@ from atxfer._cli.words import duration_text, moment_text, printable, size_text
     [
         (0, "0 B"),
         (1023, "1023 B"),
-        (8192, "8.0 KiB"),
-        (5 << 20, "5.0 MiB"),
-        (3 << 40, "3072.0 GiB"),
+        (1500, "1.5 KiB"),
+        (8192, "8 KiB"),
+        (5 << 20, "5 MiB"),
+        (3 << 40, "3072 GiB"),
     ],
 )
 def test_a_size_has_the_unit_that_suits_it(size: int, text: str) -> None:
     """Units are powers of 1,024 and say so."""
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 chunks"), (1, "1 chunk"), (2, "2 chunks")])
+def test_one_thing_is_not_several(count: int, text: str) -> None:
+    """The plural is for all numbers but one."""
+    assert counted(count, "chunk") == text
 
 
 @pytest.mark.parametrize(

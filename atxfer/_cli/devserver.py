@@ -1,0 +1,61 @@
+"""``atxfer devserver``: atServers of your own, for development and tests."""
+
+from __future__ import annotations
+
+import signal
+from typing import Optional
+
+import click
+
+from atxfer._cli.options import duration, subcommand
+from atxfer._cli.settings import Settings
+from atxfer.devserver import WARNING, DevServer, FaultPlan
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+@subcommand("devserver")
+@click.option("--dir", "folder", required=True, help="Where ready.json, certificate and keys go.")
+@click.option("--atsigns", default="alice,bob", show_default=True, help="Who has a server here.")
+@click.option("--profile", type=click.Choice(["atserver"]), help="Take a real server's time.")
+@click.option("--latency", type=duration, default="0", help="For a round trip, as 100ms.")
+@click.option("--faults", metavar="PLAN", default="", help="As error=0.05,drop=0.02@batch.")
+@click.option("--seed", type=int, help="Makes faults repeatable.")
+@click.option("--port", type=int, default=0, help="Of the directory; by default any that is free.")
+@click.option("--keep", is_flag=True, help="Keep the records in DIR, for the next start.")
+def command(
+    settings: Settings,
+    folder: str,
+    atsigns: str,
+    profile: Optional[str],
+    latency: float,
+    faults: str,
+    seed: Optional[int],
+    port: int,
+    keep: bool,
+) -> None:
+    """Run an atDirectory and atServers on this machine until Ctrl-C or SIGTERM.
+
+    DIR/ready.json is written once they listen, and says where. Never for production.
+    """
+    # Waited for below. Threads that start from here on leave these signals to us.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    world = DevServer(
+        atsigns.split(","),
+        folder=folder,
+        storage=folder if keep else None,
+        profile=profile,
+        latency=latency,
+        faults=FaultPlan.parse(faults, seed=seed),
+        seed=seed,
+        root_port=port,
+    )
+    settings.output.note(WARNING)
+    with world:
+        ready = world.write_ready(folder)
+        settings.output.result(
+            world.ready(),
+            f"atDirectory {world.root_host}:{world.root_port}; atServers of"
+            f" {', '.join(world.servers)}; {ready}",
+        )
+        signal.sigwait(_ENDS)

@@ -1,0 +1,85 @@
+"""The public types, as a program of a user's sees them. Checked by mypy, never run."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, Optional
+
+import atxfer
+from atxfer import Client, Outcome, Progress, Receipt, RemoteFile, Result, Transfer, TransferConfig
+
+
+def client() -> Client:
+    """Build a client in every way."""
+    Client("@alice")
+    Client("@alice", directory="localhost:64", ca_file=Path("ca.pem"), keys_dir="keys")
+    return Client("@alice", passphrase="open", config=TransferConfig.original(ttl=None))
+
+
+def told(progress: Progress) -> None:
+    """Take what a transfer tells."""
+    fraction: float = progress.fraction
+    confirmed: int = progress.confirmed
+    print(fraction, confirmed, progress.rate, progress.file)
+
+
+def transfers(client: Client) -> None:
+    """Move files by every call, from and to everything that holds bytes."""
+    receipt: Receipt = client.upload("a")
+    receipt = client.upload(Path("a"), name="b", ttl=3600.0, progress=told)
+    receipt = client.upload(b"bytes", progress=print)
+    receipt = client.upload(io.BytesIO(b"bytes"), name="c")
+    result: Result = client.download(receipt)
+    result = client.download(receipt.file_id, Path("folder"), progress=told)
+    result = client.download(result.file, io.BytesIO())
+    path: Optional[Path] = result.path
+    print(path, receipt.statistics.requests, result.statistics.peak_in_flight)
+
+
+def handles(client: Client) -> None:
+    """Begin transfers and wait for them."""
+    transfer: Transfer = client.submit_upload("a", ttl=60.0)
+    receipt = transfer.result(timeout=10.0)
+    down: Transfer = client.submit_download(receipt, "b")
+    ended: bool = down.done()
+    progress: Optional[Progress] = down.progress
+    print(ended, progress, down.dump())
+    down.cancel()
+
+
+def many(client: Client) -> list[Exception]:
+    """Upload several files and collect what went wrong."""
+    outcomes: list[Outcome] = list(client.upload_many(["a", Path("b"), b"c"], progress=told))
+    return [outcome.error for outcome in outcomes if outcome.error is not None]
+
+
+def files(client: Client) -> None:
+    """Look at what is there, and change it."""
+    for file in client.files(incomplete=True):
+        described: RemoteFile = client.file(file.file_id)
+        expires: Optional[float] = client.extend(described, 60.0).expires_at
+        print(expires, described.as_dict())
+        client.delete(file)
+    metrics: dict[str, Any] = client.metrics()
+    print(metrics)
+
+
+def mistakes(client: Client) -> None:
+    """What the types refuse; each line is an error, and mypy says so if it is none."""
+    client.upload(42)  # type: ignore[arg-type]
+    client.upload("a").sha512  # type: ignore[attr-defined]  # noqa: B018
+
+
+def errors(client: Client) -> int:
+    """Handle an error by its type."""
+    try:
+        with client:
+            client.upload("a")
+    except atxfer.NotFound:
+        return 1
+    except atxfer.TransferError as error:
+        missing: Optional[tuple[int, ...]] = error.chunks_missing
+        print(error.summary, error.remedy, error.retryable, missing)
+        return error.exit_code
+    return 0
