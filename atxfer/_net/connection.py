@@ -11,7 +11,7 @@ from typing import Optional, Protocol, Union
 from atxfer._net.address import Address
 from atxfer._net.stream import READ_SIZE, Stream, connect, interruptible
 from atxfer.atprotocol.codec import Connection, Role
-from atxfer.atprotocol.errors import RemoteProtocolError, error_for
+from atxfer.atprotocol.errors import RemoteProtocolError, Unauthenticated, error_for
 from atxfer.atprotocol.events import Answer, Closed, Event, Failure, NeedData
 from atxfer.atprotocol.verbs import From, Pkam, Verb
 from atxfer.errors import ConnectFailed, ConnectionLost, LoginRefused
@@ -157,11 +157,7 @@ class AtConnection:
             ConnectFailed: It is another atSign's server.
             TransferError: As :meth:`ask` does.
         """
-        challenge = self.ask(From(self.atsign), wait, timeout).data
-        if challenge.startswith("proof:"):
-            # What a server asks of the owner of another one; the port has changed hands.
-            self._usable = False
-            raise ConnectFailed(f"the server at {self.address} is not that of {self.atsign}")
+        challenge = self._challenge(wait, timeout)
         pkam = Pkam(
             login.sign(challenge),
             enrollment_id=login.enrollment_id,
@@ -172,6 +168,26 @@ class AtConnection:
         if not self.logged_in:
             self._usable = False
             raise RemoteProtocolError(f"{self.address} answered a login with something else")
+
+    def _challenge(self, wait: Wait, timeout: Optional[float]) -> str:
+        """Return what is to be signed.
+
+        Another atSign's server takes us for a server: it asks for our certificate, or for a proof
+        under our own address. Then the port has changed hands.
+        """
+        try:
+            challenge = self.ask(From(self.atsign), wait, timeout).data
+        except Unauthenticated as error:
+            raise self._is_another_server() from error
+        if challenge.startswith("proof:"):
+            raise self._is_another_server()
+        return challenge
+
+    def _is_another_server(self) -> ConnectFailed:
+        return ConnectFailed(
+            f"the server at {self.address} is not that of {self.atsign}",
+            remedy="It may be moving: try again; `atxfer doctor` shows what the directory tells.",
+        )
 
     def await_greeting(self, wait: Wait, timeout: Optional[float]) -> None:
         """Wait for the server's first prompt.

@@ -1,8 +1,7 @@
-"""Certificates for loopback, and an environment without proxies."""
+"""Certificates for loopback."""
 
 from __future__ import annotations
 
-import os
 import ssl
 from pathlib import Path
 
@@ -10,14 +9,6 @@ import pytest
 import trustme
 
 from atxfer._net.stream import tls_context
-
-
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the proxies of the machine's own environment."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
