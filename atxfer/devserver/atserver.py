@@ -90,6 +90,7 @@ class AtServer:
             context=world.context,
             network=world.network,
             tally=tally,
+            deaf=lambda: world.faults.happens("deaf", "", atsign),
             dead=lambda luck: luck < world.faults.blackhole,
             chance=lambda: world.faults.rng.random(),
         )

@@ -14,10 +14,11 @@ drop-after     it is done, then the connection is cut without an answer
 pause          it is served, and answered ``pause_seconds`` later
 hang           it is never answered
 corrupt        one character of the value that it stores or reads is another one
-missing        one id is left out of the answer to a batch
+missing        one id is left out of the answer; waits for a batch
 garbage        the answer is none of the protocol's
-full           there is no space left: an update fails, others are served
-mixup          the value of another key is answered, as between real servers (facts §7)
+full           there is no space left; waits for an update or a batch
+mixup          the value of another key is answered, as between real servers (facts §7); waits
+               for a look-up
 unheard        the line is never answered, because it came before the answer to the last (facts §2)
 =============  ========================================================================
 
@@ -54,11 +55,21 @@ WORDS = frozenset(
 
 # The rates that decide between words, in this order; the others are asked for where they matter.
 _BY_CHANCE = ("error", "drop", "pause", "hang", "corrupt", "garbage", "full", "missing")
-_BATCH_ONLY = ("missing",)
+
+# Faults that only these commands can meet; in a script, their word waits for one.
+_ONLY: dict[str, frozenset[str]] = {
+    "missing": frozenset({"batch"}),
+    "full": frozenset({"batch", "update"}),
+    "mixup": frozenset({"lookup", "plookup"}),
+}
 
 
 class BadFaults(ValueError):
     """A fault plan can't be read."""
+
+
+def _can_meet(word: str, verb: str) -> bool:
+    return word not in _ONLY or verb in _ONLY[word]
 
 
 @dataclass
@@ -73,6 +84,7 @@ class _Script:
         """Whether the next word is for this command."""
         return (
             bool(self.words)
+            and _can_meet(self.words[0], verb)
             and (self.verbs is None or verb in self.verbs)
             and (self.atsigns is None or atsign in self.atsigns)
         )
@@ -104,7 +116,8 @@ class FaultPlan:
         full: How many updates find no space left.
         mixup: How many look-ups of another atSign's key get the value of another key.
         unheard: How many lines that come before the last one was answered are never answered.
-        blackhole: How many connections are accepted, and nothing on them is ever answered.
+        blackhole: How many connections are accepted and secured, and nothing on them is answered.
+        deaf: How many connections are accepted, and not even secured.
         error_code: The code of ``error`` and ``inside``.
         pause_seconds: How long a pause is.
         latency: Seconds a round trip, instead of the server's own; None to leave it.
@@ -131,6 +144,7 @@ class FaultPlan:
     mixup: float = _rate()
     unheard: float = _rate()
     blackhole: float = _rate()
+    deaf: float = _rate()
     error_code: str = _state("AT0011")
     pause_seconds: float = _state(1.0)
     latency: Optional[float] = _state(None)
@@ -230,9 +244,7 @@ class FaultPlan:
                 return script.words.pop(0)
         left = self.rng.random()
         for name in _BY_CHANCE:
-            if name in _BATCH_ONLY and verb != "batch":
-                continue
-            rate = self._rate_for(name, verb, atsign)
+            rate = self._rate_for(name, verb, atsign) if _can_meet(name, verb) else 0.0
             if left < rate:
                 return self._word(name)
             left -= rate

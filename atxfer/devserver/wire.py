@@ -48,8 +48,9 @@ class Line:
         context: Gives the TLS context for a new connection (a fault may exchange it).
         network: How far away the server is.
         tally: Where to count.
-        dead: Whether a connection is never heard (the black hole); it is told a number from 0 to 1,
-            the same for the life of the connection.
+        deaf: Whether a new connection is never secured.
+        dead: Whether nothing is heard of a connection once it is secured (the black hole); it is
+            told a number from 0 to 1, the same for the life of the connection.
         chance: Where that number comes from.
         wires: All that are open.
     """
@@ -57,6 +58,7 @@ class Line:
     context: Callable[[], ssl.SSLContext]
     network: Distance
     tally: Tally
+    deaf: Callable[[], bool]
     dead: Callable[[float], bool]
     chance: Callable[[], float]
     wires: set[Wire] = field(default_factory=set)
@@ -89,6 +91,7 @@ class Wire(asyncio.Protocol):
         self._tls = line.context().wrap_bio(self._from_client, self._for_client, server_side=True)
         self._transport: Optional[asyncio.Transport] = None
         self._luck = line.chance()
+        self._deaf = line.deaf()
         self._secured = False
         self._closing = False
         self._gone = False
@@ -126,7 +129,7 @@ class Wire(asyncio.Protocol):
     # --- towards the server
 
     def _decrypt(self, data: bytes, arrived: float) -> None:
-        if self._closing or self._line.dead(self._luck):
+        if self._closing or self._deaf or (self._secured and self._dead):
             return
         self._from_client.write(data)
         try:
@@ -134,7 +137,7 @@ class Wire(asyncio.Protocol):
                 return
             while not self._closing:
                 packet = self._tls.read(_RECORD)
-                if not packet:
+                if not packet or self._dead:
                     break
                 self._far.received(packet, arrived)
         except ssl.SSLWantReadError:
@@ -146,6 +149,10 @@ class Wire(asyncio.Protocol):
             self.abort()
         self._flush()
 
+    @property
+    def _dead(self) -> bool:
+        return self._line.dead(self._luck)
+
     def _shake_hands(self) -> bool:
         try:
             self._tls.do_handshake()
@@ -154,7 +161,8 @@ class Wire(asyncio.Protocol):
             return False
         self._secured = True
         self._flush()
-        self._far.opened()
+        if not self._dead:
+            self._far.opened()
         return True
 
     def _end(self) -> None:

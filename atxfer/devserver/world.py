@@ -67,6 +67,7 @@ class World:
             context=self.context,
             network=self.network,
             tally=Tally(),
+            deaf=lambda: False,
             dead=lambda luck: False,
             chance=lambda: 1.0,
         )
