@@ -107,7 +107,7 @@ class UploadDriver(Driver[range, _Group]):
             self._run()
         except TransferError as error:
             missing = tuple(sorted(self._missing)) or None
-            error.with_context(file=job.name, chunks_missing=missing)
+            error.with_context(file=job.name, file_id=job.plan.file_id, chunks_missing=missing)
             raise
         self._report.finish(tally.confirm(0, 0))
         return UploadSummary(job.source.sha256, tally.statistics(self._report.errors))

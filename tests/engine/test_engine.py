@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -229,6 +230,23 @@ def test_the_snapshot_tells_what_was_asked_for() -> None:
     assert now["memory"]["held_bytes"] == 0
     assert now["memory"]["resident_bytes"] > 1 << 20
     assert now["destinations"]["fake"]["cap"] == 1
+
+
+def test_the_log_has_a_line_a_chunk_and_a_line_a_transfer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The first at DEBUG, the second at INFO, and what was retried; never the content."""
+    caplog.set_level(logging.DEBUG, "atxfer")
+    with world("ok 503 ok", cap=1) as w:
+        w.upload(b"content " * 5)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line for line in lines if line.startswith("chunk.stored")] == [
+        f"chunk.stored file=a.bin index={index} size=10" for index in range(4)
+    ]
+    loud = [r.getMessage() for r in caplog.records if r.levelno >= logging.INFO]
+    assert [line.split()[0] for line in loud] == ["transfer.completed"]
+    assert sum(line.startswith("request.retried") for line in lines) == 1
+    assert not any("content" in line for line in lines)
 
 
 # --- fork (R28, scenario 19)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from atxfer._observe import progress as progress_module
 from atxfer.errors import (
     AnswerMissing,
     Cancelled,
@@ -422,6 +423,18 @@ def test_a_callback_that_raises_is_told_in_the_result() -> None:
         summary = w.upload(content(40), progress=broken)
         assert w.content() == content(40)
     assert summary.statistics.callback_errors == ("ZeroDivisionError: oh",)
+
+
+def test_a_callback_that_blocks_does_not_hold_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upload ends without it after a moment of patience, and says so."""
+    monkeypatch.setattr(progress_module, "PATIENCE", 0.05)
+    free = threading.Event()
+    with world() as w:
+        summary = w.upload(content(40), progress=lambda progress: free.wait())
+        assert w.content() == content(40)
+    free.set()
+    (text,) = summary.statistics.callback_errors
+    assert "did not come back" in text
 
 
 def test_a_callback_may_cancel() -> None:
