@@ -104,7 +104,11 @@ class AtServerCatalog:
         if answer.data == EXPIRED:
             raise FileExpired("this file's time to live is over", file_id=file_id)
         value, metadata = _record(file_id, answer.data)
-        text = open_self(self._keys, value, metadata.iv_nonce)
+        try:
+            text = open_self(self._keys, value, metadata.iv_nonce)
+        except IntegrityError as error:
+            what = "the manifest doesn't open with the owner's key"
+            raise ManifestInvalid(what, file_id=file_id) from error
         manifest = Manifest.from_text(
             text,
             self._keys.verify_data,
