@@ -14,8 +14,8 @@ Fixtures:
     A running :class:`~atxfer.devserver.DevServer` with @alice and @bob, and nothing in it: records,
     counters, faults and clock are made new for each test, keys and addresses are the session's.
 ``atserver_factory``
-    Makes further ones: ``atserver_factory(["alice", "carol"], latency=0.1)``; they are stopped after
-    the test.
+    Makes further ones: ``atserver_factory(["alice", "carol"], latency=0.1)``; they are stopped
+    after the test.
 ``fault_plan``
     The plan of ``atserver``: ``fault_plan.error = 0.05``, ``fault_plan.play("ok AT0011")``.
 """
@@ -47,7 +47,8 @@ def atserver(_session_atserver: DevServer) -> Iterator[DevServer]:
     """Give a development server with @alice and @bob, and nothing in it."""
     _session_atserver.reset()
     yield _session_atserver
-    assert _session_atserver.failures == []
+    for failure in _session_atserver.failures:
+        raise failure
 
 
 @pytest.fixture

@@ -349,4 +349,4 @@ def core_for(profile: Optional[str], seed: Optional[int]) -> Optional[Core]:
         return None
     if profile != "atserver":
         raise ValueError(f"{profile!r} is no profile: there is only 'atserver'")
-    return Core(random.Random(seed))
+    return Core(random.Random(seed))  # noqa: S311  # chance, not secrets

@@ -1,7 +1,7 @@
 """One command on its way through a server, and what the verbs may touch on that way.
 
-The verbs know connection, server and surroundings only by the faces below, so that they can be read,
-and tested, without sockets.
+The verbs know connection, server and surroundings only by the faces below, so that they can be
+read, and tested, without sockets.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Surroundings(Protocol):
         ...
 
     def mixed_up(self, call: Call, owner: Host, key: str, record: Record) -> Record:
-        """Return the record that a look-up through another server gets: as a rule, the right one."""
+        """Return the record that a look-up through another server gets: mostly the right one."""
         ...
 
 

@@ -1,9 +1,9 @@
 """What a request costs the real atServer: the profile ``atserver``.
 
-The real server runs on one core: all connections share it, and what one request uses, all others wait
-for. Facts §10 has what was measured (2 cores, atServer 3.0.52). Beside it, what the formulas here
-give; ``core`` is what others wait for, ``total`` what the request itself takes when it is alone, with
-its share of the pauses; rates are payload bytes a second, for one connection and for three.
+The real server runs on one core: all connections share it, and what one request uses, all others
+wait for. Facts §10 has what was measured (2 cores, atServer 3.0.52). Beside it, what the formulas
+here give; ``core`` is what others wait for, pauses in it, ``total`` what the request itself takes
+when it is alone; rates are payload bytes a second, for one connection and for three.
 
 ===========================  =============  =====  =====  ============  ==========
 one request                  measured       core   total  measured      here
@@ -26,12 +26,12 @@ llookup, 16 x 8 KiB          19 ms             19     19  7 / -         6.7 / 6.
 delete, batch of 256         0.1 s            103    104
 ===========================  =============  =====  =====  ============  ==========
 
-The shape: reading and parsing costs per byte; above 200 KB the server copies its whole buffer at every
-packet, so the cost grows with the square, until packets grow too (530 KB) and it is linear again.
-Larger values bring garbage collections, of 200 to 450 ms, which stop everything; that is why 64 MiB as
-8 KiB x 16 took 9.2 s, as 32 KiB x 4 18.8 s and as 128 KiB x 1 25.0 s. Deleting makes the store rewrite
-itself (8.8 s with 600 MB in it). Everything here is a pure function of what was asked, but for
-:class:`Core`, which keeps the one core's time.
+The shape: reading and parsing costs per byte; above 200 KB the server copies its whole buffer at
+every packet, so the cost grows with the square, until packets grow too (530 KB) and it is linear
+again. Larger values bring garbage collections, of 200 to 450 ms, which stop everything; that is why
+64 MiB as 8 KiB x 16 took 9.2 s, as 32 KiB x 4 18.8 s and as 128 KiB x 1 25.0 s. Deleting makes the
+store rewrite itself (8.8 s with 600 MB in it). Everything here is a pure function of what was
+asked, but for :class:`Core`, which keeps the one core's time.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ _NO_GARBAGE, _MOST_GARBAGE = 11.0, 175.0
 _READ_MS, _READ_KB_MS = 0.7, 0.047
 _DELETE_MS = 0.38
 _SCANNED_MS = 0.03  # per key in the store: 10 to 70 ms at a thousand (facts §5)
-# A login took 0.6 s at 100 ms a round trip, five of them (facts §4): 0.1 s of work, some of it ours.
+# A login took 0.6 s at 100 ms a round trip, five of them (facts §4): 0.1 s of work, not all of it
+# the server's.
 _LOGIN_MS = {"tls": 20.0, "from": 5.0, "pkam": 25.0, "cram": 5.0}
 _REMOTE_MS = 250.0  # the first contact with another server (facts §7)
 # Hive rewrites its box at more than 60 deletions that are more than 15 % of the entries [s].

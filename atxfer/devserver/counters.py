@@ -3,8 +3,8 @@
 A request is **in flight** from the moment its first byte has reached the server's end of the
 client's wire until the last byte of its answer is handed back there. Simulated latency, queueing,
 service time and faults all lie in between, so the count is what the client itself would call in
-flight: a client with a cap of three must never show more than three. The lines of a login (``from``,
-``pkam``, ``cram``) and of ``monitor``, which is never answered, are not counted as requests.
+flight: a client with a cap of three must never show more than three. The lines of a login
+(``from``, ``pkam``, ``cram``) and of ``monitor``, which is never answered, are no requests.
 
 With latency a command is known only when it has crossed the simulated network, so its beginning is
 reported late, with the time it had; the peak is found by sorting the times.
@@ -22,7 +22,7 @@ _FOLD_AT = 4096
 
 
 class Counts(TypedDict):
-    """A snapshot of the counters of one atServer, or of all together; plain values, fit for JSON."""
+    """A snapshot of one atServer's counters, or of all together; plain values, fit for JSON."""
 
     connections: int
     """TCP connections accepted, refused ones included."""

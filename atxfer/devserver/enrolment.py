@@ -97,9 +97,9 @@ class Enrolments:
     def accepts(self, passcode: str) -> bool:
         """Return whether a passcode is good, and use it up."""
         standing = self._keys.find(self._otp("spp"))
-        if standing is not None and self._keys.is_active(standing):
-            if (standing.value or "").lower() == passcode.lower():
-                return True
+        good = standing is not None and self._keys.is_active(standing)
+        if standing is not None and good and (standing.value or "").lower() == passcode.lower():
+            return True
         record = self._keys.find(self._otp(passcode))
         if record is None:
             return False
@@ -244,8 +244,8 @@ class Enrolments:
             raise errors.CannotRevokeSelf("Current client cannot revoke its own enrollment")
         if MANAGE not in self._get(by)["namespace"]:
             raise errors.InternalException(
-                f"Failed to {operation} enrollment id: {id_}. The approving enrollment does not have"
-                ' access to "__manage" namespace'
+                f"Failed to {operation} enrollment id: {id_}. The approving enrollment does not"
+                ' have access to "__manage" namespace'
             )
 
     def visible(self, by: Optional[str], keys: list[str]) -> list[str]:

@@ -24,7 +24,8 @@ unheard        the line is never answered, because it came before the answer to 
 
 Rates are probabilities for each command, and states hold until they are changed; both are plain
 attributes that may be set while the server runs. ``FaultPlan.parse("error=0.05,drop=0.02@batch")``
-reads them from a command line. With a seed, the same commands in the same order meet the same faults.
+reads them from a command line. With a seed, the same commands in the same order meet the same
+faults.
 """
 
 from __future__ import annotations
@@ -38,19 +39,8 @@ from typing import Any, Optional
 from atxfer.atprotocol.errors import AtError
 
 WORDS = frozenset(
-    [
-        "ok",
-        "drop-before",
-        "drop-after",
-        "pause",
-        "hang",
-        "corrupt",
-        "missing",
-        "garbage",
-        "full",
-        "mixup",
-        "unheard",
-    ]
+    {"ok", "drop-before", "drop-after", "pause", "hang", "corrupt"}
+    | {"missing", "garbage", "full", "mixup", "unheard"}
 )
 
 # The rates that decide between words, in this order; the others are asked for where they matter.
@@ -172,7 +162,7 @@ class FaultPlan:
         Raises:
             BadFaults: It can't be read.
         """
-        plan = cls(rng=random.Random(seed))
+        plan = cls(rng=random.Random(seed))  # noqa: S311  # chance, not secrets
         for item in filter(None, (part.strip() for part in text.split(","))):
             name, _, value = item.partition("=")
             plan._set(name.strip().lower().replace("-", "_"), value.strip())

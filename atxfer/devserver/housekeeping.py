@@ -10,6 +10,7 @@ from atxfer.atprotocol.verbs import Config, Info, Noop, Stats, SyncFrom
 from atxfer.devserver.call import Call, Host
 from atxfer.devserver.clock import timestamp
 from atxfer.devserver.reading import compact
+from atxfer.devserver.records import Commit, Record
 
 VERSION = "3.0.52"  # of the real server whose answers these are
 
@@ -121,27 +122,36 @@ async def noop(call: Call, verb: Noop) -> str:
 
 def sync_from(call: Call, verb: SyncFrom) -> str:
     """List what changed after a commit; the limit named is not looked at (transcript)."""
-    keys, entries, size = call.server.keys, [], 0
-    pattern = re.compile(verb.regex) if verb.regex else None
+    keys = call.server.keys
+    pattern = re.compile(verb.regex or "")
+    page: list[dict[str, Any]] = []
+    size = 0
     for commit in keys.records.commits():
-        if commit.id <= verb.start or (pattern is not None and not pattern.search(commit.key)):
+        if commit.id <= verb.start or not pattern.search(commit.key):
             continue
-        record = keys.find(commit.key)
-        if commit.operation != "-" and record is None:
+        entry = _change(commit, keys.find(commit.key))
+        if entry is None:
             continue
-        deleted = commit.operation == "-" or record is None
-        entry = {
-            "atKey": commit.key,
-            "value": None if deleted else record.value,
-            "metadata": None if deleted else _as_texts(record.metadata_json()),
-            "commitId": commit.id,
-            "operation": commit.operation,
-        }
         size += len(compact(entry))
-        if entries and (size > _SYNC_BYTES or len(entries) >= _SYNC_ENTRIES):
+        if page and (size > _SYNC_BYTES or len(page) >= _SYNC_ENTRIES):
             break
-        entries.append(entry)
-    return compact(entries)
+        page.append(entry)
+    return compact(page)
+
+
+def _change(commit: Commit, record: Optional[Record]) -> Optional[dict[str, Any]]:
+    """Return one change as devices see it; None where a record was swept away."""
+    deleted = commit.operation == "-"
+    if record is None and not deleted:
+        return None
+    shown = None if deleted else record
+    return {
+        "atKey": commit.key,
+        "value": shown.value if shown else None,
+        "metadata": _as_texts(shown.metadata_json()) if shown else None,
+        "commitId": commit.id,
+        "operation": commit.operation,
+    }
 
 
 def _as_texts(values: dict[str, Any]) -> dict[str, str]:

@@ -3,8 +3,9 @@
 Rules of this file, each seen in the transcript or read in the server's source [s]:
 
 1. Keys fold to lower case, values do not.
-2. An update keeps what it doesn't name of the metadata before; ``isBinary`` and ``isEncrypted`` alone
-   fall to false. An expired record that the sweep has not taken yet still counts as the one before.
+2. An update keeps what it doesn't name of the metadata before; ``isBinary`` and ``isEncrypted``
+   alone fall to false. An expired record that the sweep has not taken yet still counts as the one
+   before.
 3. ``private:``, ``privatekey:`` and ``public:_`` keys leave no commit entry (-1); ``public:__`` do.
 4. Expired and unborn records are ``null``, not missing, and in no scan.
 5. ``update:meta`` of a key that isn't there makes a record without a value [s].
@@ -83,10 +84,9 @@ class KeyStore:
     def _kept(self, key: str, named: Metadata) -> Metadata:
         """Return metadata with what an update leaves as it was (rule 2)."""
         old = self.find(key)
-        flags = {
-            name: False for name in ("is_binary", "is_encrypted") if getattr(named, name) is None
-        }
-        named = replace(named, **flags) if flags else named
+        named = replace(
+            named, is_binary=bool(named.is_binary), is_encrypted=bool(named.is_encrypted)
+        )
         return _merged(named, old.metadata, tuple(WIRE_NAMES)) if old else named
 
     def put_own(self, key: str, value: str, named: Metadata = _NOTHING) -> int:

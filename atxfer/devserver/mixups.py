@@ -1,8 +1,8 @@
 """The real servers' defect of answering a look-up with another look-up's value (facts §7).
 
 Two servers share one connection and pair answers by their order, so that of 40 look-ups over 8
-connections 31 got another key's value, well-formed. Here it happens as often as the fault plan says,
-whether look-ups are concurrent or not.
+connections 31 got another key's value, well-formed. Here it happens as often as the fault plan
+says, whether look-ups are concurrent or not.
 """
 
 from __future__ import annotations

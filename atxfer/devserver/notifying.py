@@ -67,7 +67,7 @@ def _send(call: Call, verb: Notify, recipient: str, key: str) -> str:
 
 
 def _is_encrypted(verb: Notify) -> bool:
-    """Return what a notification says of its value; keys are thought encrypted if it says nothing."""
+    """Return what a notification says of its value; if nothing, a key's is thought encrypted."""
     if verb.message_type == "text":
         return bool(verb.metadata.is_encrypted)
     return not verb.subject.startswith("public") and verb.metadata.is_encrypted is not False

@@ -1,8 +1,8 @@
 """What atServers do for each other: look-ups, scans, pushed copies.
 
-In the world of the development server they call each other as functions. What a client can notice of
-the real servers' conversation is kept: who caches whose public key, what errors say, what the first
-contact costs, and that blocked atSigns are refused.
+In the world of the development server they call each other as functions. What a client can notice
+of the real servers' conversation is kept: who caches whose public key, what errors say, what the
+first contact costs, and that blocked atSigns are refused.
 """
 
 from __future__ import annotations

@@ -1,18 +1,15 @@
-"""Where an atServer's records lie: in memory, or in an SQLite file; one interface for both.
+"""Where an atServer's records lie: one face for all stores, and the one in memory.
 
-This floor only stores. What an update keeps of the record before it, which keys leave commit entries
-and who may read what is decided above, in :mod:`atxfer.devserver.keystore`.
+This floor only stores. What an update keeps of the record before it, which keys leave commit
+entries and who may read what is decided above, in :mod:`atxfer.devserver.keystore`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Optional, Protocol
 
 from atxfer.atprotocol.metadata import Metadata
@@ -168,10 +165,11 @@ class MemoryRecords:
         self._notes: dict[str, str] = {}
 
     def find(self, key: str) -> Optional[Record]:
-        """See :class:`Records`; so for the others."""
+        """See :class:`Records`."""
         return self._records.get(key)
 
     def put(self, key: str, record: Record) -> None:
+        """See :class:`Records`."""
         self.stored_bytes += len(record.value or "") - self._size(key)
         self._records[key] = record
 
@@ -180,35 +178,43 @@ class MemoryRecords:
         return len(old.value or "") if old is not None else 0
 
     def remove(self, key: str) -> bool:
+        """See :class:`Records`."""
         self.stored_bytes -= self._size(key)
         return self._records.pop(key, None) is not None
 
     def active_keys(self, now_ms: int) -> list[str]:
+        """See :class:`Records`."""
         return sorted(k for k, record in self._records.items() if record.history.active(now_ms))
 
     def expired_keys(self, now_ms: int) -> list[str]:
+        """See :class:`Records`."""
         return [k for k, record in self._records.items() if record.history.expired(now_ms)]
 
     def __len__(self) -> int:
         return len(self._records)
 
     def commit(self, key: str, operation: str) -> int:
+        """See :class:`Records`."""
         self._last_commit += 1
         self._commits.pop(key, None)  # a dict keeps the order of first insertion
         self._commits[key] = Commit(self._last_commit, key, operation)
         return self._last_commit
 
     def commits(self) -> list[Commit]:
+        """See :class:`Records`."""
         return list(self._commits.values())
 
     @property
     def last_commit(self) -> int:
+        """See :class:`Records`."""
         return self._last_commit
 
     def notes(self) -> dict[str, str]:
+        """See :class:`Records`."""
         return dict(self._notes)
 
     def put_note(self, name: str, text: Optional[str]) -> None:
+        """See :class:`Records`."""
         if text is None:
             self._notes.pop(name, None)
         else:
@@ -216,9 +222,11 @@ class MemoryRecords:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
+        """See :class:`Records`."""
         yield
 
     def clear(self) -> None:
+        """See :class:`Records`."""
         self.stored_bytes = 0
         self._records.clear()
         self._commits.clear()
@@ -226,120 +234,4 @@ class MemoryRecords:
         self._last_commit = -1
 
     def close(self) -> None:
-        pass
-
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-    key TEXT PRIMARY KEY, value TEXT, metadata TEXT, history TEXT,
-    available_ms INTEGER, expires_ms INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS commits (key TEXT PRIMARY KEY, id INTEGER, operation TEXT);
-CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT);
-"""
-
-
-class SqliteRecords:
-    """Records in one SQLite file; what was answered survives the end of the process.
-
-    Args:
-        path: The file; made if it isn't there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        # Autocommit: transactions are named where they are wanted.
-        self._db = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False)
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
-        (self.stored_bytes,) = self._one("SELECT coalesce(sum(length(value)), 0) FROM records")
-        (self._last_commit,) = self._one("SELECT coalesce(max(id), -1) FROM commits")
-
-    def _one(self, sql: str, *values: object) -> Any:
-        return self._db.execute(sql, values).fetchone()
-
-    def find(self, key: str) -> Optional[Record]:
-        """See :class:`Records`; so for the others."""
-        row = self._one("SELECT value, metadata, history FROM records WHERE key = ?", key)
-        if row is None:
-            return None
-        value, metadata, history = row
-        return Record(
-            value, Metadata.from_json(json.loads(metadata)), History(**json.loads(history))
-        )
-
-    def put(self, key: str, record: Record) -> None:
-        self.stored_bytes += len(record.value or "") - self._size(key)
-        self._db.execute(
-            "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                key,
-                record.value,
-                json.dumps(record.metadata.to_json()),
-                json.dumps(asdict(record.history)),
-                record.history.available_ms,
-                record.history.expires_ms,
-            ),
-        )
-
-    def _size(self, key: str) -> int:
-        row = self._one("SELECT coalesce(length(value), 0) FROM records WHERE key = ?", key)
-        return row[0] if row else 0
-
-    def remove(self, key: str) -> bool:
-        self.stored_bytes -= self._size(key)
-        return self._db.execute("DELETE FROM records WHERE key = ?", (key,)).rowcount > 0
-
-    def active_keys(self, now_ms: int) -> list[str]:
-        rows = self._db.execute(
-            "SELECT key FROM records WHERE coalesce(available_ms, 0) <= ?1"
-            " AND (expires_ms IS NULL OR expires_ms > ?1) ORDER BY key",
-            (now_ms,),
-        )
-        return [key for (key,) in rows]
-
-    def expired_keys(self, now_ms: int) -> list[str]:
-        rows = self._db.execute("SELECT key FROM records WHERE expires_ms <= ?", (now_ms,))
-        return [key for (key,) in rows]
-
-    def __len__(self) -> int:
-        return int(self._one("SELECT count(*) FROM records")[0])
-
-    def commit(self, key: str, operation: str) -> int:
-        self._last_commit += 1
-        self._db.execute(
-            "INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", (key, self._last_commit, operation)
-        )
-        return self._last_commit
-
-    def commits(self) -> list[Commit]:
-        rows = self._db.execute("SELECT id, key, operation FROM commits ORDER BY id")
-        return [Commit(*row) for row in rows]
-
-    @property
-    def last_commit(self) -> int:
-        return self._last_commit
-
-    def notes(self) -> dict[str, str]:
-        return dict(self._db.execute("SELECT name, text FROM notes"))
-
-    def put_note(self, name: str, text: Optional[str]) -> None:
-        if text is None:
-            self._db.execute("DELETE FROM notes WHERE name = ?", (name,))
-        else:
-            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, text))
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        if self._db.in_transaction:  # a batch inside a batch
-            yield
-            return
-        with self._db:
-            self._db.execute("BEGIN")
-            yield
-
-    def clear(self) -> None:
-        for table in ("records", "commits", "notes"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608  # names of ours
-        self.stored_bytes = 0
-        self._last_commit = -1
-
-    def close(self) -> None:
-        self._db.close()
+        """See :class:`Records`: there are none."""

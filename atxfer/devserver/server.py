@@ -1,7 +1,8 @@
 """The development server: an atDirectory and atServers in this process, for demos and tests.
 
-It answers as the real servers do, their defects included, and it is **never a production server**: its
-certificate authority is made at the start, its keys lie about, and it does what its fault plan says.
+It answers as the real servers do, their defects included, and it is **never a production server**:
+its certificate authority is made at the start, its keys lie about, and it does what its fault plan
+says.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from atxfer.devserver.atserver import AtServer, signing_pair
 from atxfer.devserver.counters import Counters
 from atxfer.devserver.faults import FaultPlan
 from atxfer.devserver.loop import LoopThread
-from atxfer.devserver.records import MemoryRecords, Records, SqliteRecords
+from atxfer.devserver.records import MemoryRecords, Records
+from atxfer.devserver.sqlite import SqliteRecords
 from atxfer.devserver.view import ServerView
 from atxfer.devserver.world import HOST, World
 

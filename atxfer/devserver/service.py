@@ -20,29 +20,9 @@ SILENCE: _Text = None
 
 _WORD = re.compile(r"@?[a-z]+")
 _WORDS = frozenset(
-    [
-        "from",
-        "pkam",
-        "cram",
-        "update",
-        "llookup",
-        "lookup",
-        "plookup",
-        "delete",
-        "scan",
-        "batch",
-        "notify",
-        "monitor",
-        "otp",
-        "enroll",
-        "keys",
-        "stats",
-        "info",
-        "config",
-        "noop",
-        "sync",
-        "@exit",
-    ]
+    {"from", "pkam", "cram", "update", "llookup", "lookup", "plookup", "delete", "scan", "batch"}
+    | {"notify", "monitor", "otp", "enroll", "keys", "stats", "info", "config", "noop", "sync"}
+    | {"@exit"}
 )
 
 # Answers that begin with a space (transcript).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 import tempfile
@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # Long enough for any test, and for a development server left running over a weekend.
-_VALID = datetime.timedelta(days=30)
-_BACKDATED = datetime.timedelta(days=1)  # clients with slow clocks
+_VALID = dt.timedelta(days=30)
+_BACKDATED = dt.timedelta(days=1)  # clients with slow clocks
 
 
 class CertificateAuthority:
@@ -67,7 +67,7 @@ class CertificateAuthority:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.timezone.utc)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

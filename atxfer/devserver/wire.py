@@ -1,14 +1,16 @@
 """One client's connection: TCP, the simulated network, and TLS.
 
-TLS is done here on memory buffers instead of by asyncio, for three reasons. Delay must lie below TLS,
-so that a handshake costs its round trips. A TLS record must reach the protocol as one packet, since
-the servers take what comes in one packet as one command (facts §2), and asyncio joins records. And
-a delaying proxy in front of each port would copy every byte through the kernel once more.
+TLS is done here on memory buffers instead of by asyncio, for three reasons. Delay must lie below
+TLS, so that a handshake costs its round trips. A TLS record must reach the protocol as one packet,
+since the servers take what comes in one packet as one command (facts §2), and asyncio joins
+records. And a delaying proxy in front of each port would copy every byte through the kernel once
+more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from dataclasses import dataclass, field
 from typing import Callable, Optional, Protocol, cast
@@ -210,10 +212,9 @@ class Wire(asyncio.Protocol):
             return
         self._closing = True
         if self._secured:
-            try:
+            # The client's own goodbye need not have come.
+            with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
-            except ssl.SSLError:
-                pass  # the client's own goodbye has not come: it need not
         self._flush()
         self._to_client.send(0, self._hang_up)
 

@@ -14,6 +14,7 @@ from atxfer.devserver.atserver import AtServer, core_for
 from atxfer.devserver.call import Call, Host
 from atxfer.devserver.clock import ServerClock
 from atxfer.devserver.counters import Counters, Tally
+from atxfer.devserver.delay import Distance
 from atxfer.devserver.directory import DirectorySession
 from atxfer.devserver.faults import FaultPlan
 from atxfer.devserver.mixups import Mixups
@@ -47,11 +48,11 @@ class World:
         profile: Optional[str] = None,
         seed: Optional[int] = None,
     ) -> None:
-        self.faults = FaultPlan(rng=random.Random(seed))
+        self.faults = FaultPlan(rng=random.Random(seed))  # noqa: S311  # chance, not secrets
         self.latency = latency
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311  # chance, not secrets
         self.clock = ServerClock(lambda: time.time() + self.faults.clock_skew)
-        self.network = _LiveNetwork(self)
+        self.network: Distance = _LiveNetwork(self)
         self.activity = Activity()
         self.counters = Counters()
         self.servers: dict[str, AtServer] = {}
@@ -174,7 +175,7 @@ class World:
 
     async def reset(self, prepare: Callable[[AtServer], None]) -> None:
         """Make everything as it was at the start: records, counters, faults, clock."""
-        self.faults = FaultPlan(rng=random.Random(self._seed))
+        self.faults = FaultPlan(rng=random.Random(self._seed))  # noqa: S311  # chance, not secrets
         self.clock.reset()
         for server in self.servers.values():
             server.paused = False
