@@ -50,6 +50,12 @@ MAX_LINE = 10_240_000
 # the longest keys: what is larger answers none of our requests.
 MAX_ANSWER = 64 << 20
 
+# What Dart's trim takes off; Python's strip takes four control characters more, and no U+FEFF.
+_WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+
 _DATA, _ERROR, _NOTIFICATION = b"data:", b"error:", b"notification:"
 _CODED = re.compile(r"(?P<code>AT[0-9]{4})[-:]?\s?(?P<message>.*)", re.DOTALL)
 
@@ -197,7 +203,7 @@ class Connection:
         line = bytes(self._buffer)
         self._buffer.clear()
         try:
-            self._events.append(Command(line.decode("utf-8").strip().strip("\ufeff")))
+            self._events.append(Command(line.decode("utf-8").strip(_WHITE_SPACE)))
         except UnicodeDecodeError:
             # The original drops such a line without an answer (inbound_message_listener.dart).
             return

@@ -150,7 +150,7 @@ def parse(line: str, *, logged_in: bool = True, in_batch: bool = False) -> Verb:
     """
     if not in_batch:
         if line == "@exit":
-            return Exit()
+            return Exit.from_line(line)
         line = _fold(line)
     kind = _verb_of(line)
     if kind is None:

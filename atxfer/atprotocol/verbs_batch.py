@@ -10,13 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Optional, Union
 
-from atxfer.atprotocol.errors import (
-    AtError,
-    InternalError,
-    RemoteProtocolError,
-    UnexpectedException,
-    error_for,
-)
+from atxfer.atprotocol.dartjson import expect, read_json
+from atxfer.atprotocol.errors import AtError, RemoteProtocolError, error_for
 from atxfer.atprotocol.events import Answer
 from atxfer.atprotocol.verb import TEXT, Found, Verb, grammar
 
@@ -61,15 +56,7 @@ class BatchRequest(Verb):
             UnexpectedException: It is no JSON; the server closes the connection.
             InternalError: It is JSON of another shape.
         """
-        text = found["json"] or ""
-        try:
-            commands = json.loads(text)
-        except ValueError as error:
-            raise UnexpectedException(_format_exception(text, error)) from error
-        except RecursionError as error:
-            raise InternalError("Stack Overflow") from error
-        if not isinstance(commands, list):
-            raise InternalError(f"type '{_dart(commands)}' is not a subtype of type 'Iterable'")
+        commands = expect(list, read_json(found["json"] or ""), "Iterable<dynamic>")
         return cls(tuple(_entry(command) for command in commands))
 
 
@@ -130,38 +117,8 @@ def _outcome(response: Any) -> Union[Answer, AtError]:
 
 def _entry(command: Any) -> BatchEntry:
     """Read one command, or fail as the server does (transcript)."""
-    if not isinstance(command, dict):
-        raise InternalError(f"type '{_dart(command)}' is not a subtype of type 'Map'")
-    number, line = command.get("id"), command.get("command")
-    if number is not None and type(number) is not int:
-        raise InternalError(f"type '{_dart(number)}' is not a subtype of type 'int?'")
-    if not isinstance(line, str):
-        raise InternalError(f"type '{_dart(line)}' is not a subtype of type 'String'")
-    return BatchEntry(number, line)
-
-
-_DART_NAMES: dict[type, str] = {
-    bool: "bool",
-    dict: "_Map<String, dynamic>",
-    float: "double",
-    int: "int",
-    list: "List<dynamic>",
-    str: "String",
-    type(None): "Null",
-}
-
-
-def _dart(value: Any) -> str:
-    """Return the server's name for the type of a JSON value."""
-    return _DART_NAMES[type(value)]
-
-
-def _format_exception(text: str, error: ValueError) -> str:
-    """Return the server's words for text that is no JSON: three lines, with a pointer to it."""
-    place = error.pos if isinstance(error, json.JSONDecodeError) else 0
-    start = max(0, place - 36)  # Dart shows about 78 characters around the place
-    shown = text[start : start + 78]
-    return (
-        f"FormatException: Unexpected character (at character {place + 1})\n{shown}\n"
-        f"{' ' * (place - start)}^\n"
-    )
+    values = expect(dict, command, "Map<String, dynamic>")
+    number = values.get("id")
+    if number is not None:
+        expect(int, number, "int?")
+    return BatchEntry(number, expect(str, values.get("command"), "String"))

@@ -7,11 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Optional, cast
 
-from atxfer.atprotocol.errors import (
-    IllegalArgument,
-    InternalException,
-    UnexpectedException,
-)
+from atxfer.atprotocol.dartjson import expect, read_json
+from atxfer.atprotocol.errors import IllegalArgument, InternalException
 from atxfer.atprotocol.verb import TEXT, Found, Verb, grammar
 
 __all__ = [
@@ -116,11 +113,12 @@ class Enroll(Verb):
         Raises:
             IllegalArgument: There are no parameters.
             UnexpectedException: They are no JSON.
-            InternalException: One is missing, or is of another kind.
+            InternalError: They are no object.
+            InternalException: One is missing.
         """
         if found["params"] is None:
             raise IllegalArgument("Enroll parameters not provided")
-        values = _read_json(found["params"])
+        values = expect(dict, read_json(found["params"]), "Map<String, dynamic>")
         missing = [name for name in cls.needed if not values.get(name)]
         if missing:
             raise InternalException(f"{missing[0]} is mandatory for enroll:{cls.operation}")
@@ -270,13 +268,3 @@ class KeysGet(Verb):
 
 def _compact(values: Mapping[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
-def _read_json(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UnexpectedException("FormatException: the enroll parameters") from error
-    if not isinstance(values, dict):
-        raise InternalException("the enroll parameters are no object")
-    return values

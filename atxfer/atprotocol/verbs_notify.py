@@ -91,6 +91,7 @@ class Notify(Verb):
             check_text("the value", self.value)
         match = self.form.fullmatch(self.encode())
         if match is None or (match["subject"], match["value"]) != (self.subject, self.value):
+            # Without an owner, what follows the name's colon is a part of the name (measured).
             raise ValueError(
                 "the server would read this notification otherwise: a value needs the key's owner,"
                 " and names must be the protocol's"
@@ -214,7 +215,8 @@ class NotifyList(Verb):
 
     requires_login = False
     usage: ClassVar[str] = "e.g notify:list [regular expression]"
-    # What follows is ignored: 3.0.52 answers `notify:list s1` with all of them (transcript).
+    # What follows is ignored: 3.0.52 answers `notify:list s1` with all of them (transcript), and
+    # `notify:list:s1` with those that match (measured).
     form = grammar(
         rf"notify:list(?::(?P<since>{_DATE}))?(?::(?P<until>{_DATE}))?(?::(?P<regex>[^:]+))?(?s:.*)"
     )

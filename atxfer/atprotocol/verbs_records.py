@@ -89,6 +89,9 @@ class Update(Verb):
 class UpdateMeta(Verb):
     """Change the metadata of a record, not its value. A time to live counts from now.
 
+    The server answers success even where there is no record: it makes one that has no value, and
+    lets one that has expired but is not swept yet live again (measured on 3.0.52).
+
     Args:
         key: The record's key.
         metadata: ``isBinary`` and ``isEncrypted`` fall to false where it doesn't name them; the

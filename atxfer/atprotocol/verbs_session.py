@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Optional
 
 from atxfer.atprotocol.atkey import normalise_atsign
+from atxfer.atprotocol.dartjson import expect, read_json
 from atxfer.atprotocol.errors import IllegalArgument, UnexpectedException
 from atxfer.atprotocol.verb import (
     PART,
@@ -17,7 +18,6 @@ from atxfer.atprotocol.verb import (
     check_part,
     check_text,
     grammar,
-    read_atsign,
 )
 
 __all__ = [
@@ -66,13 +66,14 @@ class From(Verb):
         """Make the verb from the parts of its line; of the configuration, the version counts."""
         version = None
         if found["config"]:
-            try:
-                version = json.loads(found["config"]).get("version")
-            except (ValueError, RecursionError) as error:
-                raise UnexpectedException("FormatException: the clientConfig") from error
-        return cls(
-            read_atsign(found["atsign"] or ""), version if isinstance(version, str) else None
-        )
+            config = expect(dict, read_json(found["config"]), "Map<String, dynamic>")
+            version = config.get("version")
+        try:
+            atsign = normalise_atsign(found["atsign"] or "")
+        except ValueError as error:
+            words = "invalid @sign: Cannot contain !*'`();:&=+$,/?#[]{} characters"
+            raise UnexpectedException(words) from error
+        return cls(atsign, version if isinstance(version, str) else None)
 
 
 @dataclass(frozen=True)

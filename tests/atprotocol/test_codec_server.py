@@ -61,7 +61,8 @@ def test_two_lines_in_one_packet_are_one_command() -> None:
         (b"  info \t\n", "info"),
         (b"\n", ""),
         ("update:k@alice  é \n".encode(), "update:k@alice  é"),
-        ("\ufeffinfo\n".encode(), "info"),
+        ("\ufeffinfo\u3000\n".encode(), "info"),
+        (b"update:k@alice x\x1c\n", "update:k@alice x\x1c"),
     ],
 )
 def test_white_space_around_a_line_is_lost(raw: bytes, line: str) -> None:

@@ -48,6 +48,7 @@ def test_a_server_reads_the_commands_of_a_batch() -> None:
     assert isinstance(read, BatchRequest)
     assert [entry.number for entry in read.entries] == [1, 2]
     assert tuple(parse(entry.line, in_batch=True) for entry in read.entries) == commands
+    assert Batch.from_line(Batch(commands).encode()) == read
 
 
 def test_a_server_takes_any_integer_or_no_id() -> None:
@@ -70,8 +71,8 @@ def test_a_server_takes_any_integer_or_no_id() -> None:
         ),
         ('[{"id":1,}]', UnexpectedException, "FormatException: Unexpected character"),
         ("[" * 100_000, InternalError, "Stack Overflow"),
-        ("{}", InternalError, "is not a subtype of type 'Iterable'"),
-        ("[1]", InternalError, "type 'int' is not a subtype of type 'Map'"),
+        ("{}", InternalError, "is not a subtype of type 'Iterable<dynamic>'"),
+        ("[1]", InternalError, "type 'int' is not a subtype of type 'Map<String, dynamic>'"),
         ('[{"id":1}]', InternalError, "type 'Null' is not a subtype of type 'String'"),
         (
             '[{"id":"a","command":"noop:0"}]',

@@ -7,6 +7,7 @@ import pytest
 from atxfer.atprotocol.errors import (
     AtError,
     IllegalArgument,
+    InternalError,
     InternalException,
     InvalidSyntax,
     UnexpectedException,
@@ -94,8 +95,16 @@ def test_what_the_server_refuses_cannot_be_made(make: object) -> None:
     [
         ("enroll:request", IllegalArgument, "Enroll parameters not provided"),
         ("enroll:deny:{}", InternalException, "enrollmentId is mandatory for enroll:deny"),
-        ("enroll:deny:[]", InternalException, "no object"),
-        ("enroll:deny:{x", UnexpectedException, "FormatException"),
+        (
+            "enroll:deny:[]",
+            InternalError,
+            "type 'List<dynamic>' is not a subtype of type 'Map<String, dynamic>'",
+        ),
+        (
+            "enroll:deny:{x",
+            UnexpectedException,
+            "FormatException: Unexpected character (at character 2)\n{x\n ^\n",
+        ),
         ("enroll:request:{}", InternalException, "appName is mandatory for enroll:request"),
         ("otp:give", InvalidSyntax, "otp:get or otp:validate:<otp>"),
         ("otp:put:abc", InvalidSyntax, "otp:get or otp:validate:<otp>"),

@@ -129,7 +129,7 @@ def test_what_notifications_carry_is_in_no_repr() -> None:
 
 
 def test_a_list_ignores_what_follows_a_space() -> None:
-    """3.0.52 answers `notify:list s1` with everything (transcript)."""
+    """3.0.52 answers `notify:list s1` with everything (transcript); a colon makes it filter."""
     assert parse("notify:list s1") == NotifyList()
 
 

@@ -96,8 +96,12 @@ def test_what_the_server_refuses_cannot_be_made(make: object) -> None:
     [
         ("from:", InvalidSyntax, "Invalid syntax. syntax from:@<atSign> \n e.g from:@alice"),
         ("from:a:b", InvalidSyntax, "Invalid syntax."),
-        ("from:a!b", InvalidSyntax, "invalid atSign"),
-        ("from:@alice:clientConfig:{x}", UnexpectedException, "FormatException"),
+        ("from:a!b", UnexpectedException, "invalid @sign: Cannot contain"),
+        (
+            "from:@alice:clientConfig:{x}",
+            UnexpectedException,
+            "FormatException: Unexpected character (at character 2)\n{x}\n ^\n",
+        ),
         ("pkam:", InvalidSyntax, "pkam:<signature>"),
         ("noop:5001", IllegalArgument, "the duration maximum is 5000 milliseconds"),
         ("noop:x", InvalidSyntax, "noop:<durationInMillis>"),
