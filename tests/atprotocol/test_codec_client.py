@@ -86,6 +86,21 @@ def test_a_refused_login_leaves_the_prompt() -> None:
     tr(connection, b"data:success\n@alice@", [Answer("success")])
 
 
+def test_only_the_word_success_is_a_login() -> None:
+    """Whatever else a server has to say to a signature leaves the prompt as it was."""
+    connection = client(LOGIN)
+    tr(connection, b"data:successful\n@", [Answer("successful")])
+    assert not connection.logged_in
+
+
+def test_an_answer_before_the_greeting_is_refused() -> None:
+    """The first byte of a connection is its prompt, or the reason why there is none."""
+    connection = Connection(Role.CLIENT, atsign="@alice")
+    connection.send(From("@alice"))
+    with pytest.raises(RemoteProtocolError, match="out of turn"):
+        read(connection, [b"data:challenge\n@"])
+
+
 def test_success_of_another_request_is_no_login() -> None:
     """Only the answers to pkam and cram log in."""
     connection = asking()

@@ -154,6 +154,8 @@ def test_a_scan_of_a_misspelt_atsign_is_refused() -> None:
         ("update:ttl:abc:k6.atxfer@alice v", InvalidSyntax, "Invalid syntax. e.g. update:"),
         ("update:ttb:1:ttl:1:k6.atxfer@alice v", InvalidSyntax, "Invalid syntax. e.g. update:"),
         ("update:k6.atxfer@alice a\nupdate:k7@alice b", InvalidSyntax, "Invalid syntax."),
+        ("update:k6.atxfer@alice a\rb", InvalidSyntax, "Invalid syntax. e.g. update:"),
+        ("update:k6.atxfer@alice a\u2028b", InvalidSyntax, "Invalid syntax. e.g. update:"),
         ("update:ttl:-1:k6.atxfer@alice v", InvalidSyntax, "Valid value for TTL should"),
         ("update:ttb:-1:k6.atxfer@alice v", InvalidSyntax, "Valid value for TTB should"),
         ("update:ttr:-2:k6.atxfer@alice v", InvalidSyntax, "Valid values for TTR are -1"),
