@@ -210,16 +210,15 @@ class AtServer:
         """Forget a connection."""
         self.sessions.discard(session)
 
-    def seconds_for(self, work: Work) -> float:
-        """Return how long the real server would take from now on; 0 without a profile."""
+    def seconds_for(self, work: Work, began: float) -> float:
+        """Return how long from now the real server would take; 0 without a profile."""
         if self._core is None:
             return 0.0
-        now = asyncio.get_running_loop().time()
-        done = self._core.serve(work, now)
+        done = self._core.serve(work, began)
         if work.deletes:
             records = self.keys.records
-            self._core.deleted(work.deletes, len(records), records.stored_bytes, now)
-        return done - now
+            self._core.deleted(work.deletes, len(records), records.stored_bytes, began)
+        return max(0.0, done - asyncio.get_running_loop().time())
 
     # --- settings
 

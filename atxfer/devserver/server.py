@@ -49,7 +49,8 @@ class DevServer:
         folder: Where to put the authority's certificate and key files; None takes ``storage``, or a
             temporary folder that goes with the server.
         profile: ``atserver`` to take the time that the real server takes; None to take none.
-        latency: Seconds a round trip to all servers; may be changed while running.
+        latency: Seconds a round trip to the atServers, the directory being near; may be changed
+            while running.
         faults: What goes wrong; may be exchanged while running.
         max_connections: Connections that one atServer takes.
         seed: Makes faults and pauses repeatable.

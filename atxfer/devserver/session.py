@@ -72,8 +72,8 @@ class Home(Host, Protocol):
         """Forget a connection."""
         ...
 
-    def seconds_for(self, work: Work) -> float:
-        """Return how long the real server would take from now on."""
+    def seconds_for(self, work: Work, began: float) -> float:
+        """Return how long from now the real server would take, had it begun at this loop time."""
         ...
 
 
@@ -152,7 +152,7 @@ class Session:
             self.hang_up()
 
     async def _greet(self) -> None:
-        await self._take_time(Work(login="tls"))
+        await self._take_time(Work(login="tls"), asyncio.get_running_loop().time())
         self._wire.write(self._codec.prompt)
 
     def received(self, data: bytes, arrived: float) -> None:
@@ -211,6 +211,7 @@ class Session:
             self._working = False
 
     async def _serve(self, line: _Line) -> None:
+        began = asyncio.get_running_loop().time()
         plan, atsign = self._server.world.faults, self._server.atsign
         fault = plan.decide(line.verb, atsign)
         if line.waited and plan.happens("unheard", line.verb, atsign):
@@ -227,7 +228,7 @@ class Session:
             answer = await self._perform(call, line)
         except errors.AtError as error:
             answer, failure = self._told(error), error
-        await self._take_time(call.work(line.size, len(answer or "")))
+        await self._take_time(call.work(line.size, len(answer or "")), began)
         await self._reply(line, fault, answer, failure)
 
     async def _perform(self, call: Call, line: _Line) -> Optional[str]:
@@ -271,8 +272,9 @@ class Session:
             return _TOO_MANY
         return self._codec.answer(_GIBBERISH if fault == "garbage" else answer)
 
-    async def _take_time(self, work: Work) -> None:
-        seconds = self._server.seconds_for(work)
+    async def _take_time(self, work: Work, began: float) -> None:
+        """Wait out what the real server would take, our own work since ``began`` included."""
+        seconds = self._server.seconds_for(work, began)
         if seconds > 0:
             await asyncio.sleep(seconds)
 

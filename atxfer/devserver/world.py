@@ -14,7 +14,7 @@ from atxfer.devserver.atserver import AtServer, core_for
 from atxfer.devserver.call import Call, Host
 from atxfer.devserver.clock import ServerClock
 from atxfer.devserver.counters import Counters, Tally
-from atxfer.devserver.delay import Distance
+from atxfer.devserver.delay import Distance, Network
 from atxfer.devserver.directory import DirectorySession
 from atxfer.devserver.faults import FaultPlan
 from atxfer.devserver.mixups import Mixups
@@ -31,7 +31,7 @@ class World:
     Threads: made in any thread; everything else belongs to the event loop's.
 
     Args:
-        latency: Seconds a round trip, where the fault plan names none.
+        latency: Seconds a round trip to the atServers, where the fault plan names none.
         max_connections: Connections to one server, where the fault plan names none.
         profile: What requests cost (costs.py), or None.
         seed: Makes chance repeatable.
@@ -66,7 +66,7 @@ class World:
         self._wrong_context: Optional[ssl.SSLContext] = None
         self._directory = Line(
             context=self.context,
-            network=self.network,
+            network=Network(),  # asked once and remembered: not what latency is about
             tally=Tally(),
             deaf=lambda: False,
             dead=lambda luck: False,
