@@ -199,7 +199,7 @@ class AtConnection:
         """
         self._usable = False
         with interruptible(self._stream, wait):
-            event = self._receive(wait.deadline.capped(timeout))
+            event = self._told_by(self._stream.read(READ_SIZE, wait.deadline.capped(timeout)))
         if isinstance(event, Failure):
             raise error_for(event.code, event.message)
         if isinstance(event, Closed):
@@ -221,21 +221,29 @@ class AtConnection:
         self._stream.drop()
 
     def _exchange(self, line: bytes, deadline: Deadline) -> Event:
+        """Send a line and return what comes back.
+
+        A server that hangs up may say why before it does (AT0005, AT0012, AT0024), and a reset that
+        our own line provokes may follow. So what was said is read to its end, whatever fails.
+        """
         lost: Optional[ConnectionLost] = None
         try:
             self._stream.write(line, deadline)
         except ConnectionLost as error:
-            lost = error  # the server may have said why before it hung up: AT0005, AT0012, AT0024
-        event = self._receive(deadline)
-        while isinstance(event, NeedData):
-            event = self._receive(deadline)
-        if isinstance(event, Closed):
-            raise lost or self._ended()
-        return event
+            lost = error
+        while True:
+            try:
+                data = self._stream.read(READ_SIZE, deadline)
+            except ConnectionLost as error:
+                lost, data = lost or error, b""
+            event = self._told_by(data)
+            if isinstance(event, Closed):
+                raise lost or self._ended()
+            if not isinstance(event, NeedData):
+                return event
 
-    def _receive(self, deadline: Deadline) -> Union[Event, NeedData]:
-        """Read once, and return what the codec makes of it."""
-        data = self._stream.read(READ_SIZE, deadline)
+    def _told_by(self, data: bytes) -> Union[Event, NeedData]:
+        """Return what the codec makes of the bytes of one read."""
         self._at_end = not data
         self._codec.receive_data(data)
         return self._codec.next_event()

@@ -88,9 +88,10 @@ def test_failure_leaves_it_open() -> None:
     assert ask(connection) == "v"
 
 
-def test_failure_that_closes() -> None:
-    """After a code that the server closes with, the connection is of no use."""
-    connection, _ = over(b"@error:AT0012-Inbound connection limit exceeded\n", b"")
+@pytest.mark.parametrize("end", [b"", ConnectionLost("reset")])
+def test_failure_that_closes(end: Union[bytes, Exception]) -> None:
+    """After a code that the server closes with, by whatever end, the connection is of no use."""
+    connection, _ = over(b"error:AT0012-Inbound connection limit exceeded\n", end)
     with pytest.raises(InboundLimit):
         connection.ask(Noop(), Wait(), None)
     assert not connection.usable
