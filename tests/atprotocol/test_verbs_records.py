@@ -172,6 +172,7 @@ def test_a_scan_of_a_misspelt_atsign_is_refused() -> None:
         ("delete:k1", InvalidKey, "k1 is not a valid key"),
         ("scan a b", InvalidSyntax, "Invalid syntax. scan"),
         ("scanner", InvalidSyntax, "Invalid syntax. scan"),
+        ("scan:@a!b", InvalidSyntax, "invalid atSign"),
     ],
 )
 def test_a_server_refuses_as_the_original_does(line: str, kind: type[AtError], words: str) -> None:
