@@ -20,6 +20,7 @@ class ServerClock:
         self._now = now
         self._offset = 0.0
         self._sleepers: dict[asyncio.Future[None], float] = {}
+        self._watchers: list[asyncio.Future[None]] = []
 
     def now(self) -> float:
         """Return epoch seconds."""
@@ -45,10 +46,21 @@ class ServerClock:
         """Return when so many seconds of this clock have passed, moved on or waited."""
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers[sleeper] = self.now() + seconds
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self._watchers.clear()
         try:
             await asyncio.wait([sleeper], timeout=seconds)
         finally:
             del self._sleepers[sleeper]
+
+    async def until_asleep(self) -> None:
+        """Return when somebody sleeps, so that :meth:`advance` will wake them."""
+        if not self._sleepers:
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._watchers.append(watcher)
+            await watcher
 
 
 def timestamp(epoch_ms: int) -> str:

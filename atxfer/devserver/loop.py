@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import threading
 from collections.abc import Coroutine
@@ -76,8 +77,17 @@ class LoopThread:
         logger.error("devserver.defect %s", context.get("message"), exc_info=error)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: Optional[float] = 30.0) -> T:
-        """Run a coroutine on the loop and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
+        """Run a coroutine on the loop and return what it returns.
+
+        Raises:
+            TimeoutError: It takes longer than so many seconds; it is ended.
+        """
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result(timeout)
+        except concurrent.futures.TimeoutError as error:
+            future.cancel()
+            raise TimeoutError(f"not done after {timeout} s") from error
 
     def call(self, work: Callable[..., T], *args: Any) -> T:
         """Call a function on the loop's thread and return what it returns."""

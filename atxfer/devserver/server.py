@@ -242,6 +242,16 @@ class DevServer:
         """Let this time pass for the servers, at once: records expire, waits end."""
         self._thread.call(self._world.advance, seconds)
 
+    def until_asleep(self, timeout: float = 30.0) -> None:
+        """Wait until a command waits for time to pass: ``noop``, a pause, a wrong passcode.
+
+        :meth:`advance` then lets it pass.
+
+        Raises:
+            TimeoutError: None does after so many seconds.
+        """
+        self._thread.run(self._world.clock.until_asleep(), timeout)
+
     def idle(self, timeout: float = 30.0) -> None:
         """Wait until all commands are served and all notifications have arrived.
 

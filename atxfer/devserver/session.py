@@ -283,11 +283,13 @@ class Session:
     def hang_up(self) -> None:
         """Close the connection after what was written."""
         self._closed = True
+        self._server.dismiss(self)
         self._wire.close()
 
     def cut(self) -> None:
         """Break the connection, as a crash or a bad network does."""
         self._closed = True
+        self._server.dismiss(self)
         self._wire.abort()
 
     def listen(self, pattern: re.Pattern[str], older: list[Notice], *, own: bool) -> None:

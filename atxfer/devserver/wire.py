@@ -19,6 +19,7 @@ from atxfer.devserver.counters import Tally
 from atxfer.devserver.delay import HIGH_WATER, DelayLine, Distance
 
 _RECORD = 1 << 14  # the most a TLS record carries
+_LINGER_SECONDS = 2.0  # how long a client may take to notice that we closed
 
 
 class Far(Protocol):
@@ -97,6 +98,7 @@ class Wire(asyncio.Protocol):
         self._secured = False
         self._closing = False
         self._gone = False
+        self._lingering: Optional[asyncio.TimerHandle] = None
 
     # --- what asyncio calls
 
@@ -125,6 +127,8 @@ class Wire(asyncio.Protocol):
         self._line.wires.discard(self)
         self._line.tally.connection_closed(self._loop.time())
         self._to_client.discard()
+        if self._lingering is not None:
+            self._lingering.cancel()
         self._transport = None
         self._to_server.send(0, self._end)
 
@@ -219,8 +223,18 @@ class Wire(asyncio.Protocol):
         self._to_client.send(0, self._hang_up)
 
     def _hang_up(self) -> None:
-        if self._transport is not None:
+        """Say that no more will come, and wait for the client to say the same.
+
+        Closing at once, with bytes of the client unread, makes the kernel send a reset, which may
+        overtake our last words.
+        """
+        if self._transport is None:
+            return
+        if self._gone or self._lingering is not None:
             self._transport.close()
+            return
+        self._lingering = self._loop.call_later(_LINGER_SECONDS, self.kill)
+        self._transport.write_eof()
 
     def abort(self) -> None:
         """Cut the connection: what is under way to the client still arrives, no goodbye does."""
