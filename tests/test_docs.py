@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -88,3 +91,16 @@ def test_the_gate_runs_the_readme_s_own_command() -> None:
     """What the README tells newcomers about the tests is what is tested."""
     (command,) = _commands("Tests")
     assert shlex.split(command)[-3:] == [".venv/bin/python", "-m", "pytest"]
+
+
+def test_the_readme_s_program_runs_as_it_stands(tmp_path: Path) -> None:
+    """A newcomer who copies the block gets what it says."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "README.md").write_text(readme, "utf-8")
+    command = [sys.executable, "-W", "error", "-c", program]
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-2].endswith(" True")
+    assert (tmp_path / "copy-of-README.md").read_text("utf-8") == readme

@@ -58,10 +58,11 @@ def _own_file(folder: Path) -> Path:
 
 def _show(output: Output, laps: list[race.Lap], download: dict[str, Any], chart: list[str]) -> None:
     output.table(_COLUMNS, [Row(lap.as_dict(), _cells(lap)) for lap in laps])
+    verdict = "identical" if download["identical"] else "DIFFERENT"
     output.result(
         {"way": "download", **download},
-        f"\nand back in {duration_text(download['seconds'])}, SHA-256"
-        f" {'identical' if download['identical'] else 'DIFFERENT'}: {download['sha256']}",
+        f"\nand back in {duration_text(download['seconds'])}, SHA-256 {verdict}:"
+        f" {download['sha256'][:16]}...",
     )
     output.line("\n".join(["", *chart]))
 

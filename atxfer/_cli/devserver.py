@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Collection, Iterator
 from typing import Optional
 
 import click
@@ -38,8 +40,6 @@ def command(
 
     DIR/ready.json is written once they listen, and says where. Never for production.
     """
-    # Waited for below. Threads that start from here on leave these signals to us.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     world = DevServer(
         atsigns.split(","),
         folder=folder,
@@ -51,7 +51,7 @@ def command(
         root_port=port,
     )
     settings.output.note(WARNING)
-    with world:
+    with _held(_ENDS), world:
         ready = world.write_ready(folder)
         settings.output.result(
             world.ready(),
@@ -59,3 +59,13 @@ def command(
             f" {', '.join(world.servers)}; {ready}",
         )
         signal.sigwait(_ENDS)
+
+
+@contextlib.contextmanager
+def _held(signals: Collection[signal.Signals]) -> Iterator[None]:
+    """Hold signals back for ``sigwait``; threads that start meanwhile leave them to us, too."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
