@@ -17,7 +17,14 @@ from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.atprotocol.events import Answer
 from atxfer.atprotocol.metadata import Metadata
 from atxfer.atprotocol.verbs import Delete, Llookup, Mode, Scan, Update, UpdateMeta
-from atxfer.errors import FileExpired, FileNotFound, IntegrityError, ManifestInvalid
+from atxfer.errors import (
+    FileExpired,
+    FileNotFound,
+    IntegrityError,
+    ManifestInvalid,
+    ProtocolViolation,
+    ServerFault,
+)
 from atxfer.waiting import Wait
 
 __all__ = ["AtServerCatalog"]
@@ -42,7 +49,9 @@ class AtServerCatalog:
         value, iv_nonce = seal_self(self._keys, manifest.to_text(self._keys.sign_data))
         # An update keeps the old record's ttl and ivNonce where it names none (facts §5).
         metadata = Metadata(ttl_ms=ttl_ms(ttl), is_encrypted=True, iv_nonce=iv_nonce)
-        self._records.ask_one(Update(self._key(manifest.file_id), value, metadata), wait)
+        answer = self._records.ask_one(Update(self._key(manifest.file_id), value, metadata), wait)
+        if answer.data == EXPIRED:  # instead of a commit id: what the server swallowed
+            raise ServerFault("the server's data store failed without a word")
 
     def read(self, file_id: str, wait: Wait) -> Entry:
         """Return one file's entry."""
@@ -77,10 +86,7 @@ class AtServerCatalog:
         """
         suffix = str(self._key("x"))[1:]
         answer = self._records.ask_one(Scan(regex=suffix.replace(".", r"\.") + "$"), wait)
-        try:
-            keys = json.loads(answer.data)
-        except ValueError as error:
-            raise ManifestInvalid("the server's list of keys is no JSON") from error
+        keys = _list(answer.data)
         ids = (key[: -len(suffix)] for key in keys if isinstance(key, str) and key.endswith(suffix))
         return [file_id for file_id in ids if is_file_id(file_id)]
 
@@ -116,6 +122,17 @@ class AtServerCatalog:
             expected_file_id=file_id,
         )
         return Entry(manifest, metadata.expires_at)
+
+
+def _list(text: str) -> list[Any]:
+    """Read the answer of ``scan``. Not an empty list in doubt: a file must not seem to be gone."""
+    try:
+        keys = json.loads(text)
+    except ValueError as error:
+        raise ProtocolViolation("the server's list of keys is no JSON") from error
+    if not isinstance(keys, list):
+        raise ProtocolViolation("the server's list of keys is none")
+    return keys
 
 
 def _record(file_id: str, text: str) -> tuple[str, Metadata]:

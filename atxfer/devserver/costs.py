@@ -50,9 +50,9 @@ _DISK_MS = 0.037
 _SQUARE_FROM, _SQUARE_TO = 200.0, 530.0
 _SQUARE_MS = 0.00274
 _BEYOND_MS = 0.40
-# Garbage: ms of pause that each KB of a value brings above a size that brings none. With these, 64 MiB
-# without delay take 17.2 s as 32 KiB x 4 (18.8 measured) and 24.6 s as 128 KiB x 1 (25.0). Above 128 KiB
-# the square law has the pauses in it already.
+# Garbage: ms of pause that each KB of a value brings above a size that brings none. With these,
+# 64 MiB without delay take 17.2 s as 32 KiB x 4 (18.8 measured) and 24.6 s as 128 KiB x 1 (25.0).
+# Above 128 KiB the square law has the pauses in it already.
 _GARBAGE_MS = 0.19
 _NO_GARBAGE, _MOST_GARBAGE = 25.0, 175.0
 # Reading: 16 llookups in a batch took 19 ms, and one lookup of 128 KiB about 9 ms.

@@ -26,6 +26,7 @@ from atxfer.errors import (
     ChunkMissing,
     FileExpired,
     RetryableError,
+    ServerFault,
     TransferError,
 )
 from atxfer.model import Chunk
@@ -159,7 +160,8 @@ class AtServerUpload:
             for chunk in chunks
         ]
         indexes = [chunk.index for chunk in chunks]
-        failed = _failures(indexes, self._store.ask(updates, wait))
+        answers = self._store.ask(updates, wait)
+        failed = {**_failures(indexes, answers), **_not_stored(indexes, answers)}
         if failed:
             raise ChunksFailed(f"{len(failed)} of {len(chunks)} chunks were not stored", failed)
 
@@ -206,6 +208,21 @@ def _chunk(index: int, answer: Union[Answer, AtError]) -> Chunk:
         return Chunk(index, base64.b64decode(answer.data, validate=True))
     except (binascii.Error, ValueError) as error:
         raise ChunkCorrupt("the stored chunk is not base64", chunk=index) from error
+
+
+def _not_stored(
+    indexes: Sequence[int], answers: dict[int, Union[Answer, AtError]]
+) -> dict[int, TransferError]:
+    """Return the chunks whose update was answered without a commit id.
+
+    The server swallows what goes wrong in its data store, and answers ``null`` (at_secondary
+    3.0.52, update_verb_handler.dart).
+    """
+    return {
+        index: ServerFault("the server's data store failed without a word", chunk=index)
+        for place, index in enumerate(indexes)
+        if isinstance(answer := answers.get(place), Answer) and answer.data == EXPIRED
+    }
 
 
 def _first(failed: dict[int, TransferError]) -> TransferError:

@@ -47,7 +47,8 @@ class _Pipe(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        piece, self._rest = self._rest[: min(1000, len(buffer))], self._rest[min(1000, len(buffer)) :]
+        size = min(1000, len(buffer))
+        piece, self._rest = self._rest[:size], self._rest[size:]
         buffer[: len(piece)] = piece
         return len(piece)
 

@@ -35,7 +35,8 @@ from tests.support.worlds import QUICK, client_of, content
 
 
 def _chunk_keys(world: DevServer) -> list[str]:
-    return [key for key in world.server("@alice").keys() if key.startswith("public:_")]
+    keys = world.server("@alice").keys()
+    return [key for key in keys if key.startswith("public:_")]
 
 
 def test_a_certificate_nobody_vouches_for(atserver: DevServer, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_an_atsign_that_no_directory_knows(atserver: DevServer, tmp_path: Path) 
 
 def test_keys_that_are_not_there(atserver: DevServer) -> None:
     """The error names the file that was looked for and what to do."""
-    with pytest.raises(KeysNotFound, match="@carol_key.atKeys") as caught:
+    with pytest.raises(KeysNotFound, match=r"@carol_key\.atKeys") as caught:
         Client("@carol", keys_dir=atserver.keys_dir)
     assert caught.value.exit_code == 3
 
@@ -118,9 +119,8 @@ def test_a_directory_that_is_down(atserver: DevServer) -> None:
 
 def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(atserver: DevServer) -> None:
     """The limit is checked at the door, and the error names the way out."""
-    with client_of(atserver, max_file_size=1000) as client:
-        with pytest.raises(FileTooLarge) as caught:
-            client.upload(bytes(1001), name="x")
+    with client_of(atserver, max_file_size=1000) as client, pytest.raises(FileTooLarge) as caught:
+        client.upload(bytes(1001), name="x")
     assert "store=" in caught.value.remedy
     assert atserver.counters.snapshot()["@alice"]["connections"] == 0
 
@@ -136,9 +136,9 @@ def test_a_server_without_room(atserver: DevServer) -> None:
 def test_a_server_that_never_answers(atserver: DevServer) -> None:
     """A black hole ends at request_timeout, not never."""
     atserver.faults = FaultPlan.parse("blackhole=1.0")
-    with client_of(atserver, request_timeout=0.2, max_attempts=2) as client:
-        with pytest.raises(RequestTimeout) as caught:
-            client.upload(b"x", name="x")
+    client = client_of(atserver, request_timeout=0.2, max_attempts=2)
+    with client, pytest.raises(RequestTimeout) as caught:
+        client.upload(b"x", name="x")
     assert caught.value.attempts == 2
 
 
