@@ -180,7 +180,11 @@ EC_PUBLIC = EC_KEY.public_key().public_bytes(
 )
 
 
-@pytest.mark.parametrize("der", [b"", b"no key", EC_PRIVATE, EC_PUBLIC])
+@pytest.mark.parametrize(
+    "der",
+    [b"", b"no key", EC_PRIVATE, EC_PUBLIC],
+    ids=["nothing", "text", "EC private", "EC public"],  # the same in every process of a run
+)
 def test_what_is_no_rsa_key_is_refused(der: bytes) -> None:
     """Neither nonsense nor a key of another kind is taken."""
     with pytest.raises(CryptoError):
