@@ -6,7 +6,8 @@ clock: the history and the random numbers are arguments.
 1. The row of an error is that of the nearest of its classes that has one, in method resolution
    order; :class:`~atxfer.errors.TransferError` itself has the row "never".
 2. A Retry-After is a floor, with jitter on top of it (peers.md R13).
-3. An overload answer closes the gate of the whole destination (R14).
+3. An overload answer closes the gate of the whole destination (R14); so does a server that is not
+   there, because all its requests would fail alike.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Row:
 _NEVER = Row(tries=1)
 _AGAIN = Row()
 _OVERLOAD = Row(close_gate=True)
+_ABSENT = Row(close_gate=True)
 # A chunk that does not open may have been mixed up on its way (facts §7); one that does not open
 # a second time is corrupt where it lies (peers.md scenario 14).
 _ONCE_MORE = Row(tries=2)
@@ -72,10 +74,12 @@ _TABLE: dict[type[TransferError], Row] = {
     ChunkCorrupt: _ONCE_MORE,
     RetryableError: _AGAIN,  # causes that somebody's own store adds
     # No answer, so the work may have been done: all our requests can be repeated (facts §3).
-    DirectoryUnavailable: _AGAIN,
-    ConnectFailed: _AGAIN,
     ConnectionLost: _AGAIN,
     RequestTimeout: _AGAIN,
+    # Nobody is there: while it restarts, one request finds out for all, and the others keep their
+    # attempts. An atServer takes 2 s to come back (facts §11).
+    DirectoryUnavailable: _ABSENT,
+    ConnectFailed: _ABSENT,
     # A failure that may pass: AT0001, AT0002, AT0010, AT0011, 500, 502, 504.
     ServerFault: _AGAIN,
     # A command of a batch that the server passed over in silence (facts §6).

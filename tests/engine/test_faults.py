@@ -61,7 +61,8 @@ def test_many_files_with_many_faults() -> None:
     """200 files under one cap, one request in eight failing (scenario 1)."""
     words = "ok ok ok 503 ok ok ok drop ok ok ok ok ok ok part ok ok ok dropped ok "
     script = words * 200
-    with world(script, cap=5, clock=FakeClock(), retry_burst=1000) as w:
+    patient = {"retry_burst": 1000, "max_attempts": 20}  # no request is unlucky twenty times
+    with world(script, cap=5, clock=FakeClock(), **patient) as w:
         handles = [w.submit(bytes(size % 400), name=str(size)) for size in range(0, 4000, 20)]
         for handle in handles:
             handle.result()

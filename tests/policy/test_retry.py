@@ -22,7 +22,9 @@ from atxfer._policy.retry import (
 from atxfer.errors import (
     AnswerMissing,
     ChunkCorrupt,
+    ConnectFailed,
     ConnectionLost,
+    DirectoryUnavailable,
     LoginRefused,
     Overloaded,
     RequestTimeout,
@@ -61,10 +63,11 @@ def test_what_is_retryable_and_nothing_else_is_tried_again(kind: type[TransferEr
 
 
 @pytest.mark.parametrize("kind", ALL_ERRORS, ids=lambda kind: kind.__name__)
-def test_only_overload_closes_the_gate(kind: type[TransferError]) -> None:
-    """Overloaded and Throttled hold back all requests; no other cause does."""
+def test_what_concerns_all_requests_closes_the_gate(kind: type[TransferError]) -> None:
+    """A server that has too much to do, or is not there, holds back all; no other cause does."""
     decision = decide(kind("x"), failures(kind("x")), LIMITS, RNG)
-    assert decision.close_gate == (kind in (Overloaded, Throttled))
+    absent = (ConnectFailed, DirectoryUnavailable)
+    assert decision.close_gate == (kind in (Overloaded, Throttled, *absent))
 
 
 def test_a_protocols_own_error_takes_the_row_of_its_mix_in() -> None:
