@@ -10,7 +10,8 @@ from atxfer._cli.output import Row
 from atxfer._cli.settings import Settings
 from atxfer._cli.words import moment_text, size_text
 
-_COLUMNS = ("FILE ID", "NAME", "+SIZE", "UPLOADED", "EXPIRES", "STATE")
+# Without the state a line of a short name fits into 80 columns.
+_COLUMNS = ("FILE ID", "NAME", "+SIZE", "UPLOADED", "EXPIRES")
 
 
 @subcommand("list")
@@ -19,8 +20,10 @@ def command(settings: Settings, incomplete: bool) -> None:
     """List the files on the server, oldest first."""
     with settings.client() as client:
         files = sorted(client.files(incomplete=incomplete), key=lambda f: (f.created_at, f.file_id))
+    columns = (*_COLUMNS, "STATE") if incomplete else _COLUMNS
     if files:
-        settings.output.table(_COLUMNS, [Row(file.as_dict(), _cells(file)) for file in files])
+        rows = [Row(file.as_dict(), _cells(file)[: len(columns)]) for file in files]
+        settings.output.table(columns, rows)
     else:
         settings.output.note("There are no files.")
 
