@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextlib
 import ssl
 from dataclasses import dataclass, field
 from typing import Callable, Optional, Protocol, cast
@@ -234,7 +235,8 @@ class Wire(asyncio.Protocol):
             self._transport.close()
             return
         self._lingering = self._loop.call_later(_LINGER_SECONDS, self.kill)
-        self._transport.write_eof()
+        with contextlib.suppress(OSError):  # the client was quicker, which asyncio is yet to notice
+            self._transport.write_eof()
 
     def abort(self) -> None:
         """Cut the connection: what is under way to the client still arrives, no goodbye does."""
