@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextlib
 import ssl
 from dataclasses import dataclass, field
 from typing import Callable, Optional, Protocol, cast
