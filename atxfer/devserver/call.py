@@ -142,7 +142,7 @@ class Surroundings(Protocol):
         """
         ...
 
-    def mixed_up(self, call: Call, owner: Host, key: str, record: Record) -> Record:
+    def mixed_up(self, call: Call, owner: Host, record: Record) -> Record:
         """Return the record that a look-up through another server gets: mostly the right one."""
         ...
 

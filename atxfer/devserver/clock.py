@@ -46,18 +46,21 @@ class ServerClock:
         """Return when so many seconds of this clock have passed, moved on or waited."""
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers[sleeper] = self.now() + seconds
-        for watcher in self._watchers:
-            if not watcher.done():
-                watcher.set_result(None)
-        self._watchers.clear()
+        self._tell_watchers()
         try:
             await asyncio.wait([sleeper], timeout=seconds)
         finally:
             del self._sleepers[sleeper]
 
-    async def until_asleep(self) -> None:
-        """Return when somebody sleeps, so that :meth:`advance` will wake them."""
-        if not self._sleepers:
+    def _tell_watchers(self) -> None:
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self._watchers.clear()
+
+    async def until_asleep(self, count: int) -> None:
+        """Return when so many sleep, so that :meth:`advance` will wake them."""
+        while len(self._sleepers) < count:
             watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._watchers.append(watcher)
             await watcher

@@ -171,11 +171,11 @@ class _Side(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._pass(0, self._end_peer)
-        return True
+        return True  # the other direction goes on
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         self._proxy._sides.discard(self)
-        self._pass(0, self._abort_peer if exc is not None else self._end_peer)
+        self._pass(0, self._close_peer if exc is None else self._abort_peer)
 
     def _pass(self, size: int, arrive: Callable[[], None]) -> None:
         self._line.send(size, lambda: self._when_joined(arrive))
@@ -194,6 +194,10 @@ class _Side(asyncio.Protocol):
             self._peer._transport.write(data)
 
     def _end_peer(self) -> None:
+        if self._peer is not None and self._peer._transport is not None:
+            self._peer._transport.write_eof()
+
+    def _close_peer(self) -> None:
         if self._peer is not None and self._peer._transport is not None:
             self._peer._transport.close()
 

@@ -17,12 +17,12 @@ class Mixups:
     """What was answered lately between any two servers, to be answered again to the wrong one."""
 
     def __init__(self) -> None:
-        self._lately: deque[tuple[str, Record]] = deque(maxlen=64)
+        self._lately: deque[Record] = deque(maxlen=64)
 
-    def answer(self, call: Call, owner: Host, key: str, record: Record) -> Record:
-        """Return the record that the reader gets for this key: as a rule, the right one."""
-        others = [other for other_key, other in self._lately if other_key != key]
-        self._lately.append((key, record))
+    def answer(self, call: Call, owner: Host, record: Record) -> Record:
+        """Return the record that the reader gets for this one: as a rule, the same."""
+        others = [other for other in self._lately if other.value != record.value]
+        self._lately.append(record)
         plan = call.server.world.faults
         wrong = call.fault == "mixup" or plan.happens("mixup", "lookup", call.server.atsign)
         if not wrong:
@@ -30,3 +30,7 @@ class Mixups:
         # Nothing was asked for yet: what the public key's check of the same connection answers.
         others = others or [owner.keys.get(f"public:publickey{owner.atsign}")]
         return plan.rng.choice(others)
+
+    def forget(self) -> None:
+        """Forget what was answered."""
+        self._lately.clear()

@@ -56,7 +56,7 @@ def _read(call: Call, key: AtKey, wanted: str, copy: str, *, handshake: bool) ->
         raise errors.KeyNotFound(
             f"remoteLookUp: remote atServer returned String value 'null' for {key.plain}"
         )
-    record = server.world.mixed_up(call, owner, wanted, record)
+    record = server.world.mixed_up(call, owner, record)
     if owner is server:
         return record
     return _keep(server, copy, record)

@@ -98,12 +98,22 @@ class DevServer:
     # --- its life
 
     def start(self) -> DevServer:
-        """Make keys and certificates, and begin to serve; returns itself."""
-        self._make_folder()
-        self._world.authority.write(Path(self.ca_file))
-        self._make_keys()
-        self._thread.start()
-        self._thread.run(self._serve())
+        """Make keys and certificates, and begin to serve; returns itself.
+
+        Raises:
+            OSError: The folder can't be written, or the port is taken.
+            KeysError: A key file that is there can't be used.
+            sqlite3.Error: A storage that is there can't be used.
+        """
+        try:
+            self._make_folder()
+            self._world.authority.write(Path(self.ca_file))
+            self._make_keys()
+            self._thread.start()
+            self._thread.run(self._serve())
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def _make_folder(self) -> None:
@@ -242,15 +252,19 @@ class DevServer:
         """Let this time pass for the servers, at once: records expire, waits end."""
         self._thread.call(self._world.advance, seconds)
 
-    def until_asleep(self, timeout: float = 30.0) -> None:
-        """Wait until a command waits for time to pass: ``noop``, a pause, a wrong passcode.
+    def until_asleep(self, count: int = 1, timeout: float = 30.0) -> None:
+        """Wait until commands wait for time to pass: ``noop``, a pause, a wrong passcode.
 
         :meth:`advance` then lets it pass.
+
+        Args:
+            count: How many.
+            timeout: Seconds.
 
         Raises:
             TimeoutError: None does after so many seconds.
         """
-        self._thread.run(self._world.clock.until_asleep(), timeout)
+        self._thread.run(self._world.clock.until_asleep(count), timeout)
 
     def idle(self, timeout: float = 30.0) -> None:
         """Wait until all commands are served and all notifications have arrived.

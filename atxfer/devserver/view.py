@@ -52,6 +52,10 @@ class ServerView:
         """Return the keys of all records that are born and not expired, sorted."""
         return self._call(self._server.keys.active_keys)
 
+    def __contains__(self, key: object) -> bool:
+        """Whether a record is there, born and not expired."""
+        return key in self.keys()
+
     def values(self) -> list[Optional[str]]:
         """Return the values of :meth:`keys`, in their order."""
         return [self.value(key) for key in self.keys()]

@@ -58,6 +58,7 @@ class World:
         self.servers: dict[str, AtServer] = {}
         self.root_port = 0
         self._max_connections = max_connections
+        core_for(profile, seed)  # a profile that doesn't exist is told at once
         self._profile = profile
         self._seed = seed
         self._mixups = Mixups()
@@ -119,9 +120,9 @@ class World:
             raise errors.SecondaryNotFound(f"Unable to find secondary address for atSign:{name}")
         return server
 
-    def mixed_up(self, call: Call, owner: Host, key: str, record: Record) -> Record:
+    def mixed_up(self, call: Call, owner: Host, record: Record) -> Record:
         """Return the record that a look-up through another server gets."""
-        return self._mixups.answer(call, owner, key, record)
+        return self._mixups.answer(call, owner, record)
 
     # --- their life
 
@@ -177,6 +178,7 @@ class World:
         """Make everything as it was at the start: records, counters, faults, clock."""
         self.faults = FaultPlan(rng=random.Random(self._seed))  # noqa: S311  # chance, not secrets
         self.clock.reset()
+        self._mixups.forget()
         for server in self.servers.values():
             server.paused = False
             if server.running:

@@ -1,7 +1,7 @@
 """The recorded conversation with the original servers, held again with the development server.
 
-Every event is compared, texts of errors included; only what differs from run to run is masked. Pauses
-of the recording pass on the servers' clock.
+Every event is compared, texts of errors included; only what differs from run to run is masked.
+Pauses of the recording pass on the servers' clock.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class Replay:
     def _signer(self, name: str, event: dict[str, Any]) -> AtKeys:
         if event.get("note") == "signed with a wrong key":
             return self.stranger
-        return self.device if "enrollmentId" in event["send"] else self.keys[self.client(name).atsign]
+        return (
+            self.device if "enrollmentId" in event["send"] else self.keys[self.client(name).atsign]
+        )
 
     def _with_our_keys(self, name: str, line: str) -> str:
         keys = self.keys.get(self.client(name).atsign)
@@ -189,7 +191,9 @@ def test_the_recorded_conversation(replay: Replay) -> None:
         try:
             replay.play(event)
         except AssertionError as error:
-            raise AssertionError(f"event {place} of {section!r}, to {replay.asked[:90]!r}") from error
+            raise AssertionError(
+                f"event {place} of {section!r}, to {replay.asked[:90]!r}"
+            ) from error
 
 
 def test_one_connection_too_many(replay: Replay) -> None:

@@ -1,0 +1,112 @@
+"""The platform's Python client, written by others, against the development server.
+
+It runs in a process of its own: it reads keys from the home directory, trusts SSL_CERT_FILE,
+prints, and keeps its connection to the directory for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atxfer.devserver import DevServer
+
+pytest.importorskip("at_client")
+
+PROLOGUE = """
+import json, sys
+from at_client import AtClient
+from at_client.common import AtSign
+from at_client.common.keys import PublicKey, SelfKey, SharedKey
+from at_client.connections.address import Address
+root = Address("localhost", int(sys.argv[1]))
+alice, bob = AtSign("@alice"), AtSign("@bob")
+def client(atsign):
+    return AtClient(atsign, root_address=root)
+def tell(value):
+    print("RESULT", json.dumps(value))
+"""
+
+PUBLIC = """
+key = PublicKey("greeting", alice); key.set_namespace("atxfer")
+client(alice).put(key, "hello, world")
+tell(client(bob).get(key))
+"""
+
+SELF = """
+key = SelfKey("note", alice); key.set_namespace("atxfer")
+a = client(alice)
+a.put(key, "mine alone")
+tell(a.get(key))
+"""
+
+SHARED = """
+key = SharedKey("secret", alice, bob); key.set_namespace("atxfer")
+a = client(alice)
+a.put(key, "for bob")
+tell([a.get(key), client(bob).get(key)])
+"""
+
+DELETE = """
+key = SelfKey("gone", alice); key.set_namespace("atxfer")
+a = client(alice)
+a.put(key, "x")
+before = [str(k) for k in a.get_at_keys("gone", False)]
+a.delete(key)
+tell([before, [str(k) for k in a.get_at_keys("gone", False)]])
+"""
+
+
+def run(world: DevServer, home: Path, script: str) -> Any:
+    """Run a script with the foreign client, and return what it tells."""
+    keys = home / ".atsign" / "keys"
+    if not keys.exists():
+        keys.parent.mkdir()
+        keys.symlink_to(world.keys_dir)
+    done = subprocess.run(
+        [sys.executable, "-c", PROLOGUE + script, str(world.root_port)],
+        env={**os.environ, "HOME": str(home), "SSL_CERT_FILE": world.ca_file},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert results, done.stderr
+    return json.loads(results[0][len("RESULT ") :])
+
+
+@pytest.mark.interop
+def test_a_public_value(atserver: DevServer, tmp_path: Path) -> None:
+    """What @alice publishes, @bob reads through his own server."""
+    assert run(atserver, tmp_path, PUBLIC) == "hello, world"
+    assert atserver.server("@alice").value("public:greeting.atxfer@alice") == "hello, world"
+
+
+@pytest.mark.interop
+def test_a_self_value(atserver: DevServer, tmp_path: Path) -> None:
+    """Encrypted for the owner, and read back."""
+    assert run(atserver, tmp_path, SELF) == "mine alone"
+    assert "mine alone" not in (atserver.server("@alice").value("note.atxfer@alice") or "")
+
+
+@pytest.mark.interop
+def test_a_shared_value(atserver: DevServer, tmp_path: Path) -> None:
+    """Both ends of it, each with its copy of the shared key."""
+    assert run(atserver, tmp_path, SHARED) == ["for bob", "for bob"]
+    keys = atserver.server("@alice").keys()
+    assert {"shared_key.bob@alice", "@bob:shared_key@alice"} <= set(keys)
+
+
+@pytest.mark.interop
+def test_scan_and_delete(atserver: DevServer, tmp_path: Path) -> None:
+    """A key is listed, deleted, and listed no more."""
+    before, after = run(atserver, tmp_path, DELETE)
+    assert before == ["gone.atxfer@alice"]
+    assert after == []
