@@ -34,27 +34,27 @@ def tell(value):
 """
 
 PUBLIC = """
-key = PublicKey("greeting", alice); key.set_namespace("atxfer")
+key = PublicKey("greeting.atxfer", alice)
 client(alice).put(key, "hello, world")
 tell(client(bob).get(key))
 """
 
 SELF = """
-key = SelfKey("note", alice); key.set_namespace("atxfer")
+key = SelfKey("note.atxfer", alice)
 a = client(alice)
 a.put(key, "mine alone")
 tell(a.get(key))
 """
 
 SHARED = """
-key = SharedKey("secret", alice, bob); key.set_namespace("atxfer")
+key = SharedKey("secret.atxfer", alice, bob)
 a = client(alice)
 a.put(key, "for bob")
 tell([a.get(key), client(bob).get(key)])
 """
 
 DELETE = """
-key = SelfKey("gone", alice); key.set_namespace("atxfer")
+key = SelfKey("gone.atxfer", alice)
 a = client(alice)
 a.put(key, "x")
 before = [str(k) for k in a.get_at_keys("gone", False)]
