@@ -123,7 +123,7 @@ class Client:
             source: A path, bytes, or a binary file object, read from where it stands. One that
                 can't seek is first copied to an anonymous temporary file: the format wants the
                 size beforehand.
-            name: The name to keep it under; by default the source's own, or ``data``.
+            name: The name to keep it under; by default the source's own, or ``unnamed``.
             ttl: Seconds it is to live; by default the configuration's.
             progress: Called with a :class:`Progress` now and then, from one other thread.
 
