@@ -186,9 +186,12 @@ def test_the_proxy_changes_nothing_but_time(echo: Echo) -> None:
     """Every byte both ways, and the end of one direction before the other's."""
     content = random.Random(1).randbytes(3_000_000)  # noqa: S311
     with DelayProxy("127.0.0.1", echo.port, round_trip=0.001) as proxy, connected(proxy) as client:
-        sender = threading.Thread(
-            target=lambda: (client.sendall(content), client.shutdown(socket.SHUT_WR))
-        )
+
+        def send() -> None:
+            client.sendall(content)
+            client.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
         sender.start()
         back = b"".join(iter(lambda: client.recv(1 << 16), b""))
         sender.join()

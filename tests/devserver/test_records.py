@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -16,7 +16,7 @@ from atxfer.devserver.sqlite import SqliteRecords
 NOW = 1_000_000
 
 
-def record(value: Optional[str] = "v", **history: int) -> Record:
+def record(value: Optional[str] = "v", **history: Any) -> Record:
     """Return a record with this value and history."""
     metadata = Metadata(ttl_ms=1, is_encrypted=True, iv_nonce="bm9uY2U=")
     return Record(value, metadata, replace(History("@alice", "@alice", NOW, NOW), **history))

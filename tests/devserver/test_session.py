@@ -251,6 +251,31 @@ def test_requests_of_several_connections_are_counted_together(
     assert atserver.counters["@alice"]["peak_in_flight"] == 4
 
 
+def test_distance_counts_as_in_flight(atserver: DevServer, log_in: Connect) -> None:
+    """From the client's end to the client's end, however quick the server is."""
+    clients = [log_in() for _ in range(3)]
+    atserver.counters.reset()
+    atserver.latency = 0.2
+    for client in clients:
+        client.write("info\n")
+    for client in clients:
+        client.answer()
+    atserver.latency = 0.0
+    assert atserver.counters["@alice"]["peak_in_flight"] == 3
+
+
+def test_one_after_another_is_one_in_flight(atserver: DevServer, log_in: Connect) -> None:
+    """Also over two connections."""
+    first, second = log_in(), log_in()
+    atserver.counters.reset()
+    atserver.latency = 0.01
+    for _ in range(3):
+        first.ask("info")
+        second.ask("info")
+    atserver.latency = 0.0
+    assert atserver.counters["@alice"]["peak_in_flight"] == 1
+
+
 def test_uptime_is_told_in_words(atserver: DevServer, connect: Connect) -> None:
     """Days to seconds, the larger units only when there are any."""
     atserver.advance(3 * 86_400 + 7_265)
