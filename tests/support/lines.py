@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import ssl
 from pathlib import Path
@@ -113,7 +114,13 @@ class LineClient:
 
 def keys_of(world: DevServer, atsign: str) -> AtKeys:
     """Return the keys of one of the world's atSigns."""
-    return AtKeys.read(Path(world.keys_dir, f"{atsign}_key.atKeys"), atsign)
+    return _read_keys(world.keys_dir, atsign)
+
+
+@functools.lru_cache(maxsize=None)
+def _read_keys(folder: str, atsign: str) -> AtKeys:
+    # Checking two RSA keys takes longer than most tests.
+    return AtKeys.read(Path(folder, f"{atsign}_key.atKeys"), atsign)
 
 
 def owner(world: DevServer, atsign: str = "@alice") -> LineClient:
