@@ -77,7 +77,7 @@ class Home(Host, Protocol):
         ...
 
 
-@dataclass
+@dataclass(eq=False)
 class _Line:
     """One line that came.
 

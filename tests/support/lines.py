@@ -117,7 +117,7 @@ def keys_of(world: DevServer, atsign: str) -> AtKeys:
     return _read_keys(world.keys_dir, atsign)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _read_keys(folder: str, atsign: str) -> AtKeys:
     # Checking two RSA keys takes longer than most tests.
     return AtKeys.read(Path(folder, f"{atsign}_key.atKeys"), atsign)
