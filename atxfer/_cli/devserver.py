@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 from collections.abc import Collection, Iterator
 from typing import Optional
@@ -54,11 +55,16 @@ def command(
     with _held(_ENDS), world:
         ready = world.write_ready(folder)
         settings.output.result(
-            world.ready(),
-            f"atDirectory {world.root_host}:{world.root_port}; atServers of"
-            f" {', '.join(world.servers)}; {ready}",
+            world.ready(), f"{', '.join(world.servers)} are served, says {ready}\n{_exports(world)}"
         )
         signal.sigwait(_ENDS)
+
+
+def _exports(world: DevServer) -> str:
+    """Return what to type in another shell, to have its commands find this world."""
+    options = world.client_options.items()
+    pairs = [f"ATXFER_{name.upper()}={shlex.quote(value)}" for name, value in options]
+    return " ".join(["export", *pairs])
 
 
 @contextlib.contextmanager

@@ -105,8 +105,8 @@ class Output:
         lines = [f"atxfer: {printable(failure.message)}"]
         if failure.remedy:
             lines.append(f"        {printable(failure.remedy)}")
-        if self.verbose:
-            lines.append(failure.trace)
+        if self.verbose and failure.trace:
+            lines.append(failure.trace.rstrip())
         self._write(self.stderr, "\n".join(lines))
 
     @contextlib.contextmanager

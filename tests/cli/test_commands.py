@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +17,8 @@ from atxfer import Client
 from atxfer._cli.main import run
 from atxfer.devserver import DevServer, FaultPlan
 from tests.support.worlds import client_of, content, sha256
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Said(NamedTuple):
@@ -240,3 +245,20 @@ def test_exit_codes_are_the_causes(shell: Shell, words: list[str], code: int) ->
     said = shell(*words)
     assert (said.code, said.out) == (code, "")
     assert said.err.startswith("atxfer: ")
+
+
+def test_ctrl_c_ends_an_upload_that_gets_no_answer(atserver: DevServer, report: Path) -> None:
+    """Whatever the server does, one signal is enough, and the exit code tells of it."""
+    atserver.faults = FaultPlan.parse("blackhole=1.0")
+    options = {f"ATXFER_{k.upper()}": v for k, v in atserver.client_options.items()}
+    command = [sys.executable, "-m", "atxfer", "--atsign", "alice", "-vv", "upload", str(report)]
+    with subprocess.Popen(
+        command, env={**os.environ, **options}, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stderr is not None
+        while "transfer.started" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest.endswith("atxfer: interrupted\n")

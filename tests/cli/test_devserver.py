@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,6 +40,20 @@ def test_it_says_where_it_is_and_runs_until_it_is_told_to_end(
     assert sorted(ready["servers"]) == ["@carol", "@dave"]
     assert Path(ready["ca"]).exists()
     assert Path(ready["keys_dir"], "@carol_key.atKeys").exists()
+
+
+def test_it_says_how_other_shells_find_it(tmp_path: Path) -> None:
+    """The second line can be typed as it is."""
+    folder = tmp_path / "a world"
+    with _server(folder, "--atsigns", "alice") as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        script = f"{server.stdout.readline()} {shlex.quote(sys.executable)} -m atxfer doctor"
+        command = ["bash", "-c", script.replace("\n", ";")]
+        environment = {**os.environ, "ATXFER_ATSIGN": "@alice"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+        server.terminate()
+    assert done.returncode == 0, done.stderr
 
 
 def test_it_keeps_records_when_asked(tmp_path: Path) -> None:
