@@ -171,9 +171,8 @@ class _Patient:
             raise Overloaded(
                 f"{open_now} connections are open; the default limit is {_CONNECTIONS}"
             )
-        return open_now, (
-            f"{open_now} connections open of {_CONNECTIONS} by default; atxfer takes up to {ours}"
-        )
+        told = f"{open_now} of {_CONNECTIONS} connections are open; atxfer takes up to {ours}"
+        return open_now, told
 
     def _ask(self, connection: AtConnection, verb: Verb) -> str:
         return connection.ask(verb, self._wait, self._config.request_timeout).data
