@@ -328,9 +328,7 @@ class LimitExceeded(TransferError):
 class FileTooLarge(LimitExceeded):
     """The file is larger than max_file_size."""
 
-    default_remedy = (
-        "Raise max_file_size, or keep the bulk on an HTTP store: Client('@you', store='s3://...')."
-    )
+    default_remedy = "Raise max_file_size if the server has the room, or split the file."
 
 
 class RequestTooLarge(LimitExceeded):

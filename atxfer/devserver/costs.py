@@ -28,10 +28,10 @@ delete, batch of 256         0.1 s            103    104
 
 The shape: reading and parsing costs per byte; above 200 KB the server copies its whole buffer at
 every packet, so the cost grows with the square, until packets grow too (530 KB) and it is linear
-again. Larger values bring garbage collections, of 200 to 450 ms, which stop everything; that is why
-64 MiB as 8 KiB x 16 took 9.2 s, as 32 KiB x 4 18.8 s and as 128 KiB x 1 25.0 s. Deleting makes the
-store rewrite itself (8.8 s with 600 MB in it). Everything here is a pure function of what was
-asked, but for :class:`Core`, which keeps the one core's time.
+again. Larger values bring garbage collections, from 64 KiB on of 200 to 450 ms at a time, which
+stop everything; that is why 64 MiB as 8 KiB x 16 took 9.2 s, as 32 KiB x 4 18.8 s and as 128 KiB
+x 1 25.0 s. Deleting makes the store rewrite itself (8.8 s with 600 MB in it). Everything here is a
+pure function of what was asked, but for :class:`Core`, which keeps the one core's time.
 """
 
 from __future__ import annotations
@@ -50,11 +50,13 @@ _DISK_MS = 0.037
 _SQUARE_FROM, _SQUARE_TO = 200.0, 530.0
 _SQUARE_MS = 0.00274
 _BEYOND_MS = 0.40
-# Garbage: ms of pause that each KB of a value brings above a size that brings none. With these,
-# 64 MiB without delay take 17.2 s as 32 KiB x 4 (18.8 measured) and 24.6 s as 128 KiB x 1 (25.0).
-# Above 128 KiB the square law has the pauses in it already.
+# Garbage: ms that each KB of a value costs above a size that costs none. With these, 64 MiB without
+# delay take 17.2 s as 32 KiB x 4 (18.8 measured) and 24.6 s as 128 KiB x 1 (25.0). Pauses were seen
+# with values of 64 KiB and more; smaller ones cost as much, spread over the requests, as 5 MiB at
+# 100 ms show: 2.1 s as 32 KiB x 4 (2.0 to 2.6). Above 128 KiB the square law has it already.
 _GARBAGE_MS = 0.19
 _NO_GARBAGE, _MOST_GARBAGE = 25.0, 175.0
+_PAUSING = 60.0
 # Reading: 16 llookups in a batch took 19 ms, and one lookup of 128 KiB about 9 ms.
 _READ_MS, _READ_KB_MS = 0.7, 0.047
 _DELETE_MS = 0.38
@@ -102,6 +104,7 @@ def core_seconds(work: Work) -> float:
     size = work.request_bytes * _KB
     ms = _REQUEST_MS if work.values or not work.reads else 0.0
     ms += _PARSE_MS * size + _square_ms(size)
+    ms += sum(_garbage_ms(value) for value in work.values if value * _KB < _PAUSING)
     ms += work.reads * _READ_MS + work.answer_bytes * _KB * _READ_KB_MS
     ms += work.deletes * _DELETE_MS
     ms += work.scanned * _SCANNED_MS
@@ -124,11 +127,11 @@ def wait_seconds(work: Work) -> float:
 
 def garbage_seconds(work: Work) -> float:
     """Return how much of a pause the request brings nearer."""
-    ms = 0.0
-    for value in work.values:
-        size = min(value * _KB, _MOST_GARBAGE)
-        ms += _GARBAGE_MS * max(0.0, size - _NO_GARBAGE)
-    return ms / 1000
+    return sum(_garbage_ms(value) for value in work.values if value * _KB >= _PAUSING) / 1000
+
+
+def _garbage_ms(value: int) -> float:
+    return _GARBAGE_MS * max(0.0, min(value * _KB, _MOST_GARBAGE) - _NO_GARBAGE)
 
 
 def total_seconds(work: Work) -> float:

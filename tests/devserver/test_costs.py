@@ -100,6 +100,19 @@ def test_reading_5_mib_takes_what_it_took(kib: int, width: int, measured: float)
     assert rounds * max(0.1 + seconds, width * seconds) + 0.3 == pytest.approx(measured, rel=0.2)
 
 
+@pytest.mark.parametrize(
+    ("work", "least", "most"), [(chunks(16, 8), 1.75, 2.1), (chunks(4, 32), 2.0, 2.6)]
+)
+def test_writing_5_mib_takes_what_it_took(work: Work, least: float, most: float) -> None:
+    """Through 100 ms, three connections, 40 requests of 128 KiB that cost the client 5 ms each."""
+    core = Core(random.Random(1))  # noqa: S311
+    free = [0.0, 0.0, 0.0]
+    for _ in range(40):
+        free.sort()
+        free[0] = core.serve(work, free[0] + 0.005 + 0.05) + 0.05
+    assert least <= max(free) <= most
+
+
 def test_the_square_law() -> None:
     """Above 200 KB, twice the request is far more than twice the time."""
     assert core_seconds(chunks(48, 8)) > 8 * core_seconds(chunks(24, 8))

@@ -118,10 +118,10 @@ def test_a_directory_that_is_down(atserver: DevServer) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(atserver: DevServer) -> None:
-    """The limit is checked at the door, and the error names the way out."""
+    """The limit is checked at the door, and the error names it."""
     with client_of(atserver, max_file_size=1000) as client, pytest.raises(FileTooLarge) as caught:
         client.upload(bytes(1001), name="x")
-    assert "store=" in caught.value.remedy
+    assert "max_file_size" in caught.value.remedy
     assert atserver.counters.snapshot()["@alice"]["connections"] == 0
 
 
