@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     parser.addoption("--soak", action="store_true", help="also run the long soak and fuzz tests")
     parser.addoption("--forbid-skips", action="store_true", help="a test that skips has failed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take Ctrl-C seriously: a run in the background starts with it ignored, and so its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

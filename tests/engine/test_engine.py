@@ -361,8 +361,6 @@ def test_ctrl_c_ends_a_program_whose_server_never_answers() -> None:
         "from tests.engine.world import World\n"
         "from tests.support.stores import FakeStore\n"
         "from tests.support.until import until\n"
-        # A run in the background starts with Ctrl-C ignored.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "store = FakeStore(always={'put': 'hang'})\n"
         "w = World(cap=3, store=store)\n"
         "def strike():\n"
