@@ -120,7 +120,10 @@ class UploadDriver(Driver[range, _Group]):
             self._ask("first manifest", job.begin)
             self.move(ranges(job.plan.chunks, self._per_request))
         job.source.check_unchanged()
-        self._ask("commit", job.upload.commit)
+        if job.capabilities.commit_is_request:
+            self._ask("commit", job.upload.commit)
+        else:
+            job.upload.commit(self.transfer.wait)
         self._ask("last manifest", lambda wait: job.commit(job.source.sha256, wait))
 
     # --- connections and manifests

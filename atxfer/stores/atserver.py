@@ -68,6 +68,7 @@ class AtServerStore:
             chunk_ladder=((256 * KIB, 8 * KIB), (64 * MIB, 32 * KIB)),
             max_default_chunk=128 * KIB,
             target_chunks=2048,
+            commit_is_request=False,  # the manifest makes chunks a file
         )
 
     def open_upload(

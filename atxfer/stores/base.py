@@ -46,6 +46,7 @@ class Capabilities:
         max_default_chunk: Above the ladder, the chunk size doubles up to this ...
         target_chunks: ... so that the file has at most so many chunks.
         parallel: Whether several requests may carry chunks of one file at a time.
+        commit_is_request: Whether ``commit`` asks the server anything.
     """
 
     max_request_bytes: int
@@ -61,6 +62,7 @@ class Capabilities:
     max_default_chunk: int = 8 << 20
     target_chunks: int = 2048
     parallel: bool = True
+    commit_is_request: bool = True
 
     def wire_bytes(self, chunk_bytes: int) -> int:
         """Return what a sealed chunk of this size takes in a request."""

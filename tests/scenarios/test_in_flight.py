@@ -42,6 +42,14 @@ def test_each_connection_logs_in_once(atserver: DevServer) -> None:
     assert felt["logins"] == felt["connections"]
 
 
+def test_the_evidence_is_what_the_server_counted(atserver: DevServer) -> None:
+    """Requests in the receipt are those that the server was asked, no more and no less."""
+    with client_of(atserver) as client:
+        receipt = client.upload(content(1_000_000), name="x")
+    commands = atserver.counters.snapshot()["@alice"]["commands"]
+    assert receipt.statistics.requests == commands["batch"] + commands["update"]
+
+
 def test_the_original_settings_send_one_chunk_a_request(atserver: DevServer) -> None:
     """TransferConfig.original() is that system to the letter, seen from the server."""
     original = TransferConfig.original()
