@@ -39,6 +39,8 @@ __all__ = ["CHUNK_GRACE", "AtServerStore"]
 # the file (design §7).
 CHUNK_GRACE = 3600.0
 
+_Answers = dict[int, Union[Answer, AtError]]
+
 
 class AtServerStore:
     """The chunks of one atSign, on its own server, by its owner.
@@ -83,9 +85,7 @@ class AtServerStore:
 
     def delete(self, stored: StoredFile, indexes: range, wait: Wait) -> None:
         """Remove chunks; the server doesn't mind those that are not there."""
-        failed = _failures(indexes, self._ask_each(stored, indexes, Delete, wait))
-        if failed:
-            raise _first(failed)
+        _check(indexes, self.ask_each(stored.file_id, indexes, Delete, wait))
 
     def extend(self, stored: StoredFile, indexes: range, ttl: float, wait: Wait) -> None:
         """Let chunks live so many seconds from now."""
@@ -96,10 +96,10 @@ class AtServerStore:
         if gone:
             raise ChunkMissing("a chunk is not on the server any more", chunk=gone[0])
         metadata = Metadata(ttl_ms=_chunk_ttl_ms(ttl))
-        answers = self._ask_each(stored, indexes, lambda key: UpdateMeta(key, metadata), wait)
-        failed = _failures(indexes, answers)
-        if failed:
-            raise _first(failed)
+        _check(
+            indexes,
+            self.ask_each(stored.file_id, indexes, lambda key: UpdateMeta(key, metadata), wait),
+        )
 
     # --- what uploads and downloads share
 
@@ -111,26 +111,25 @@ class AtServerStore:
         """Return the key of a chunk."""
         return AtKey.public(chunk_name(file_id, index), self.owner)
 
-    def ask(self, verbs: Sequence[Verb], wait: Wait) -> dict[int, Union[Answer, AtError]]:
+    def ask(self, verbs: Sequence[Verb], wait: Wait) -> _Answers:
         """Ask several things in one request; answers by position, where the server gave one."""
         return self._records.ask(verbs, wait)
 
+    def ask_each(
+        self, file_id: str, indexes: Sequence[int], verb: Callable[[AtKey], Verb], wait: Wait
+    ) -> _Answers:
+        """Ask the same of several chunks, in one request."""
+        return self.ask([verb(self.key(file_id, index)) for index in indexes], wait)
+
     def held(self, file_id: str, indexes: range, wait: Wait) -> frozenset[int]:
         """Return which of these chunks are there and have not expired, in one request."""
-        keys = [self.key(file_id, index) for index in indexes]
-        answers = self.ask([Llookup(key, Mode.META) for key in keys], wait)
-        if len(answers) < len(keys):
-            raise AnswerMissing("the server left a command without an answer")
-        return frozenset(
-            index
-            for place, index in enumerate(indexes)
-            if isinstance(answer := answers[place], Answer) and answer.data != EXPIRED
-        )
-
-    def _ask_each(
-        self, stored: StoredFile, indexes: range, verb: Callable[[AtKey], Verb], wait: Wait
-    ) -> dict[int, Union[Answer, AtError]]:
-        return self.ask([verb(self.key(stored.file_id, index)) for index in indexes], wait)
+        answers = self.ask_each(file_id, indexes, lambda key: Llookup(key, Mode.META), wait)
+        failed = _failures(indexes, answers)
+        unknown = {i: e for i, e in failed.items() if not isinstance(e, ChunkMissing)}
+        if unknown:
+            raise _first(unknown)
+        there = (index for index in indexes if index not in failed)
+        return frozenset(there) - _nulls(indexes, answers)
 
 
 class AtServerUpload:
@@ -183,17 +182,10 @@ class AtServerDownload:
         self._store = store
         self._stored = stored
 
-    def prepare(self, wait: Wait) -> None:
-        """Log one more connection in."""
-        self._store.prepare(wait)
-
     def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
         """Return sealed chunks, read in one request."""
-        keys = [self._store.key(self._stored.file_id, index) for index in indexes]
-        answers = self._store.ask([Llookup(key) for key in keys], wait)
-        failed = _failures(indexes, answers)
-        if failed:
-            raise _first(failed)
+        answers = self._store.ask_each(self._stored.file_id, indexes, Llookup, wait)
+        _check(indexes, answers)
         return [_chunk(index, answers[place]) for place, index in enumerate(indexes)]
 
 
@@ -211,9 +203,7 @@ def _chunk(index: int, answer: Union[Answer, AtError]) -> Chunk:
         raise ChunkCorrupt("the stored chunk is not base64", chunk=index) from error
 
 
-def _not_stored(
-    indexes: Sequence[int], answers: dict[int, Union[Answer, AtError]]
-) -> dict[int, TransferError]:
+def _not_stored(indexes: Sequence[int], answers: _Answers) -> dict[int, TransferError]:
     """Return the chunks whose update was answered without a commit id.
 
     The server swallows what goes wrong in its data store, and answers ``null`` (at_secondary
@@ -221,9 +211,24 @@ def _not_stored(
     """
     return {
         index: ServerFault("the server's data store failed without a word", chunk=index)
+        for index in _nulls(indexes, answers)
+    }
+
+
+def _nulls(indexes: Sequence[int], answers: _Answers) -> frozenset[int]:
+    """Return the chunks whose command was answered with ``null``."""
+    return frozenset(
+        index
         for place, index in enumerate(indexes)
         if isinstance(answer := answers.get(place), Answer) and answer.data == EXPIRED
-    }
+    )
+
+
+def _check(indexes: Sequence[int], answers: _Answers) -> None:
+    """Raise what says most, if a command failed."""
+    failed = _failures(indexes, answers)
+    if failed:
+        raise _first(failed)
 
 
 def _first(failed: dict[int, TransferError]) -> TransferError:
@@ -232,9 +237,7 @@ def _first(failed: dict[int, TransferError]) -> TransferError:
     return (final or list(failed.values()))[0]
 
 
-def _failures(
-    indexes: Sequence[int], answers: dict[int, Union[Answer, AtError]]
-) -> dict[int, TransferError]:
+def _failures(indexes: Sequence[int], answers: _Answers) -> dict[int, TransferError]:
     """Return the cause for each chunk whose command did not succeed."""
     failed: dict[int, TransferError] = {}
     for place, index in enumerate(indexes):

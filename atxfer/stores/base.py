@@ -152,10 +152,6 @@ class Upload(Protocol):
 class Download(Protocol):
     """One file on its way down."""
 
-    def prepare(self, wait: Wait) -> None:
-        """Make a connection ready for a later call."""
-        ...
-
     def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
         """Return these sealed chunks, in the order asked for, in one request.
 

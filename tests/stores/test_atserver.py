@@ -16,6 +16,7 @@ from atxfer.errors import (
     ChunkCorrupt,
     ChunkMissing,
     FileExpired,
+    RetryableError,
     ServerFault,
     TransferError,
 )
@@ -112,6 +113,13 @@ def test_extend_asks_first_what_is_there() -> None:
         store_on(pool).extend(STORED, range(3), 60.0, Wait())
     assert caught.value.chunk == 1
     assert not any("update:meta" in request for request in pool.requests)
+
+
+def test_a_failure_that_passes_is_not_a_missing_chunk() -> None:
+    """What the server could not say just now may be asked again; nothing is called gone for it."""
+    pool = FakePool(lambda line: error_for("AT0011", "x") if ":_1." in line else "{}")
+    with pytest.raises(RetryableError):
+        store_on(pool).extend(STORED, range(3), 60.0, Wait())
 
 
 def test_extend_renews_every_chunk_with_an_hour_to_spare() -> None:

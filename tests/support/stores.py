@@ -198,11 +198,6 @@ class FakeDownload:
         self.store = store
         self.file_id = file_id
 
-    def prepare(self, wait: Wait) -> None:
-        """Count a login."""
-        with self.store.request("prepare", wait):
-            pass
-
     def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
         """Return chunks; ``flip`` changes a bit of the first one, ``cut`` shortens it."""
         with self.store.request(f"get {indexes[0]}-{indexes[-1]}", wait) as word:
