@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from atxfer.model import Receipt as Receipt
     from atxfer.model import RemoteFile as RemoteFile
     from atxfer.model import Result as Result
+    from atxfer.model import SharedFile as SharedFile
     from atxfer.model import Statistics as Statistics
 
 _HOMES = {
@@ -49,6 +50,7 @@ _HOMES = {
     "RemoteFile": "atxfer.model",
     "Result": "atxfer.model",
     "ServerError": "atxfer.errors",
+    "SharedFile": "atxfer.model",
     "SourceChanged": "atxfer.errors",
     "Statistics": "atxfer.model",
     "Transfer": "atxfer._engine.transfer",

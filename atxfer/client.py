@@ -1,58 +1,32 @@
-"""The client: an address becomes keys, a catalog and a store; the engine does the moving."""
+"""The client: an address becomes keys, a catalog and a store; operations do what its calls say."""
 
 from __future__ import annotations
 
 import os
-import time
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, Optional, Union
 
-from atxfer._catalog.atserver import AtServerCatalog
-from atxfer._catalog.base import Entry
 from atxfer._crypto.atkeys import AtKeys, find
-from atxfer._engine.engine import Engine
-from atxfer._engine.jobs import DownloadJob, UploadJob
 from atxfer._engine.many import each_as_it_ends
-from atxfer._engine.sources import Readable, Source, open_source
+from atxfer._engine.sources import Readable
 from atxfer._engine.targets import Writable
 from atxfer._engine.transfer import Transfer
-from atxfer._format.manifest import (
-    COMPLETE,
-    UPLOADING,
-    Manifest,
-    is_file_id,
-    new_file_id,
-    new_file_key,
-)
-from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
-from atxfer._net.address import parse_address
-from atxfer._net.directory import DEFAULT_DIRECTORY, Directory
-from atxfer._net.pool import ConnectionPool
-from atxfer._net.records import Records
-from atxfer._net.stream import tls_context
+from atxfer._format.manifest import COMPLETE, is_file_id
 from atxfer._observe.progress import Callback
-from atxfer._policy.sizing import choose_chunk_size, chunks_per_delete, ranges
+from atxfer._operations import downloads, files, uploads
+from atxfer._operations.home import Home
+from atxfer._operations.reach import Reach, StrPath
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig, setting
 from atxfer.errors import FileNotFound
-from atxfer.model import Outcome, Receipt, RemoteFile, Result, chunk_count
-from atxfer.stores.atserver import CHUNK_GRACE, AtServerStore
-from atxfer.stores.base import StoredFile, UploadPlan
-from atxfer.waiting import Wait
+from atxfer.model import Outcome, Receipt, RemoteFile, Result
 
 __all__ = ["Client"]
 
-T = TypeVar("T")
-
-StrPath = Union[str, "os.PathLike[str]"]
 FileLike = Union[str, RemoteFile, Receipt]
-
-# Manifests are read so many to a request: each is about 1.5 KB on the wire.
-_MANIFESTS_PER_REQUEST = 64
 
 
 class Client:
@@ -85,26 +59,13 @@ class Client:
         passphrase: Optional[str] = None,
         config: Optional[TransferConfig] = None,
     ) -> None:
-        self._config = config if config is not None else TransferConfig()
-        self._owner = normalise_atsign(address)
-        root = parse_address(setting(directory, "ATXFER_DIRECTORY") or DEFAULT_DIRECTORY)
-        context = tls_context(setting(ca_file, "ATXFER_CA_FILE"))
-        path = find(self._owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
-        self._keys = AtKeys.read(path, self._owner, setting(passphrase, "ATXFER_PASSPHRASE"))
-        self._pool = ConnectionPool(
-            Directory(root, context, timeout=self._config.connect_timeout),
-            self._owner,
-            login=self._keys,
-            context=context,
-            config=self._config,
-        )
-        records = Records(self._pool)
-        self._catalog = AtServerCatalog(records, self._keys)
-        self._store = AtServerStore(records, self._owner, self._config)
-        self._engine = Engine(self._config)
-        self._destination = self._engine.destination(
-            f"atserver:{self._owner}", self._config.max_concurrent_uploads
-        )
+        owner = normalise_atsign(address)
+        reach = Reach.of(directory, ca_file, config)
+        path = find(owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
+        keys = AtKeys.read(path, owner, setting(passphrase, "ATXFER_PASSPHRASE"))
+        self._config = reach.config
+        self._engine = reach.engine
+        self._home = Home(reach, keys)
         _CLIENTS.add(self)
 
     # --- up
@@ -214,7 +175,7 @@ class Client:
         Raises:
             TransferError: The server can't be asked.
         """
-        entries = self._engine.run(self._entries, "list")
+        entries = self._engine.run(lambda transfer: files.entries(self._home, transfer), "list")
         for entry in sorted(entries, key=lambda entry: entry.manifest.created_at):
             if incomplete or entry.manifest.state == COMPLETE:
                 yield entry.remote_file()
@@ -227,9 +188,8 @@ class Client:
             FileExpired: Its time to live is over.
         """
         file_id = _file_id(file)
-        return self._engine.run(
-            lambda transfer: self._read(transfer, file_id), file_id
-        ).remote_file()
+        entry = self._engine.run(lambda transfer: self._home.entry(transfer, file_id), file_id)
+        return entry.remote_file()
 
     def extend(self, file: FileLike, ttl: float) -> RemoteFile:
         """Let a file live ``ttl`` seconds from now; return its new description.
@@ -242,21 +202,9 @@ class Client:
         """
         seconds = _checked_ttl(self._config, ttl)
         file_id = _file_id(file)
-
-        def body(transfer: Transfer) -> RemoteFile:
-            stored = _stored(self._read(transfer, file_id).manifest)
-
-            def extend_range(indexes: range, wait: Wait) -> None:
-                self._store.extend(stored, indexes, seconds, wait)
-
-            # Chunks first: whoever can read the manifest can read the file (design §7).
-            self._each_range(transfer, stored, extend_range)
-            self._call(
-                transfer, "extend", lambda wait: self._catalog.extend(file_id, seconds, wait)
-            )
-            return self._read(transfer, file_id).remote_file()
-
-        return self._engine.run(body, file_id)
+        return self._engine.run(
+            lambda transfer: files.extend(self._home, file_id, seconds, transfer), file_id
+        )
 
     def delete(self, file: FileLike) -> None:
         """Remove a file, or what an upload that failed has left.
@@ -268,24 +216,14 @@ class Client:
             FileExpired: Its time to live is over; what is left of it goes by itself.
         """
         file_id = _file_id(file)
-
-        def body(transfer: Transfer) -> None:
-            stored = _stored(self._read(transfer, file_id).manifest)
-
-            def delete_range(indexes: range, wait: Wait) -> None:
-                self._store.delete(stored, indexes, wait)
-
-            self._each_range(transfer, stored, delete_range)
-            self._call(transfer, "delete", lambda wait: self._catalog.remove(file_id, wait))
-
-        self._engine.run(body, file_id)
+        self._engine.run(lambda transfer: files.delete(self._home, file_id, transfer), file_id)
 
     # --- the client itself
 
     @property
     def atsign(self) -> str:
         """The atSign whose server holds the files."""
-        return self._owner
+        return self._home.owner
 
     @property
     def config(self) -> TransferConfig:
@@ -294,18 +232,18 @@ class Client:
 
     def metrics(self) -> dict[str, Any]:
         """Return what this client has done and felt so far, as plain values."""
-        pool = self._pool
+        pool = self._home.pool
         connections = {"opened": pool.opened, "logins": pool.logins, "reused": pool.reused}
         return {**self._engine.metrics(), "connections": connections}
 
     def close(self) -> None:
         """End what is under way, within a second, and close the connections."""
         self._engine.close()
-        self._pool.close()
+        self._home.close()
 
     def _after_fork(self) -> None:
         """Leave the connections to the parent, in the child of a fork."""
-        self._pool.drop()
+        self._home.drop()
 
     def __enter__(self) -> Client:
         return self
@@ -319,7 +257,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client {self._owner}>"
+        return f"<Client {self._home.owner}>"
 
     # --- how it is done
 
@@ -332,126 +270,15 @@ class Client:
     ) -> Callable[[Transfer], Receipt]:
         """Return the body of an upload."""
         seconds = self._config.ttl if ttl is None else _checked_ttl(self._config, ttl)
-
-        def body(transfer: Transfer) -> Receipt:
-            most = self._config.max_file_size
-            with open_source(source, name=name, max_file_size=most, wait=transfer.wait) as opened:
-                return self._send(transfer, opened, seconds, progress)
-
-        return body
-
-    def _send(
-        self,
-        transfer: Transfer,
-        source: Source,
-        ttl: Optional[float],
-        progress: Optional[Callback],
-    ) -> Receipt:
-        manifest = self._new_manifest(source)
-        began = transfer.wait.clock.monotonic()
-        plan = UploadPlan(
-            manifest.file_id, manifest.size, manifest.chunk_size, manifest.chunks, ttl
-        )
-
-        def commit(sha256: str, wait: Wait) -> None:
-            whole = replace(manifest, state=COMPLETE, sha256=sha256)
-            self._catalog.write(whole, _ttl_left(ttl, wait.clock.monotonic() - began), wait)
-
-        job = UploadJob(
-            name=manifest.name,
-            source=source,
-            plan=plan,
-            upload=self._store.open_upload(plan, transfer.wait),
-            capabilities=self._store.capabilities,
-            destination=self._destination,
-            seal=Sealer(manifest.file_key, manifest.file_id, manifest.chunks).seal,
-            begin=lambda wait: self._catalog.write(manifest, ttl, wait),
-            commit=commit,
-            overhead=SEAL_OVERHEAD,
-            progress=progress,
-        )
-        summary = self._engine.upload(job, transfer)
-        left = _ttl_left(ttl, transfer.wait.clock.monotonic() - began)
-        return Receipt(
-            file_id=manifest.file_id,
-            name=manifest.name,
-            size=manifest.size,
-            chunk_size=manifest.chunk_size,
-            chunks=manifest.chunks,
-            sha256=summary.sha256,
-            owner=manifest.owner,
-            created_at=manifest.created_at,
-            expires_at=None if left is None else time.time() + left,
-            statistics=summary.statistics,
-        )
-
-    def _new_manifest(self, source: Source) -> Manifest:
-        chunk_size = choose_chunk_size(
-            source.size, self._store.capabilities, self._config.chunk_size, overhead=SEAL_OVERHEAD
-        )
-        return Manifest(
-            file_id=new_file_id(),
-            name=source.name,
-            size=source.size,
-            chunk_size=chunk_size,
-            chunks=chunk_count(source.size, chunk_size),
-            file_key=new_file_key(),
-            sha256="",
-            state=UPLOADING,
-            owner=self._owner,
-            created_at=time.time(),
-        )
+        order = uploads.Order(source, name, seconds, progress)
+        return lambda transfer: uploads.upload(self._home, order, transfer)
 
     def _download(
         self, file: FileLike, target: Writable, progress: Optional[Callback]
     ) -> Callable[[Transfer], Result]:
         """Return the body of a download."""
-        file_id = _file_id(file)
-
-        def body(transfer: Transfer) -> Result:
-            entry = self._read(transfer, file_id)
-            manifest, remote = entry.manifest, entry.remote_file()
-            if manifest.state != COMPLETE:
-                raise FileNotFound("the upload of this file has not ended", file_id=file_id)
-            job = DownloadJob(
-                file=remote,
-                download=self._store.open_download(_stored(manifest), transfer.wait),
-                capabilities=self._store.capabilities,
-                destination=self._destination,
-                open_=Sealer(manifest.file_key, manifest.file_id, manifest.chunks).open,
-                target=target,
-                overhead=SEAL_OVERHEAD,
-                progress=progress,
-            )
-            summary = self._engine.download(job, transfer)
-            return Result(remote, summary.path, summary.statistics)
-
-        return body
-
-    def _read(self, transfer: Transfer, file_id: str) -> Entry:
-        return self._call(transfer, "manifest", lambda wait: self._catalog.read(file_id, wait))
-
-    def _entries(self, transfer: Transfer) -> list[Entry]:
-        file_ids = self._call(transfer, "list", self._catalog.file_ids)
-        groups = [
-            file_ids[start : start + _MANIFESTS_PER_REQUEST]
-            for start in range(0, len(file_ids), _MANIFESTS_PER_REQUEST)
-        ]
-        found = self._engine.for_each(
-            self._destination, groups, self._catalog.read_many, transfer, name="manifests"
-        )
-        return [entry for entries in found for entry in entries.values()]
-
-    def _each_range(
-        self, transfer: Transfer, stored: StoredFile, ask: Callable[[range, Wait], None]
-    ) -> None:
-        per_request = chunks_per_delete(self._store.capabilities)
-        self._engine.for_each(
-            self._destination, ranges(stored.chunks, per_request), ask, transfer, name="chunks"
-        )
-
-    def _call(self, transfer: Transfer, name: str, ask: Callable[[Wait], T]) -> T:
-        return self._engine.call(self._destination, name, ask, transfer)
+        file_id, wish = _file_id(file), downloads.Wish(target, progress)
+        return lambda transfer: downloads.download_own(self._home, file_id, wish, transfer)
 
 
 def _label(source: Readable, name: Optional[str] = None) -> str:
@@ -468,24 +295,10 @@ def _file_id(file: FileLike) -> str:
     return file_id
 
 
-def _stored(manifest: Manifest) -> StoredFile:
-    return StoredFile(manifest.file_id, manifest.owner, manifest.chunks, manifest.location)
-
-
 def _checked_ttl(config: TransferConfig, ttl: float) -> float:
     """Return a time to live that the configuration's range allows."""
     config.but(ttl=ttl)
     return ttl
-
-
-def _ttl_left(ttl: Optional[float], elapsed: float) -> Optional[float]:
-    """Return how long the last manifest of an upload is to live.
-
-    The chunks' time runs from when each was stored, and they have CHUNK_GRACE more than their
-    manifest; half of that is for the upload. One that takes longer shortens the file's life by the
-    rest, so that the first chunk never goes before the manifest.
-    """
-    return None if ttl is None else max(1.0, ttl - max(0.0, elapsed - CHUNK_GRACE / 2))
 
 
 _CLIENTS: weakref.WeakSet[Client] = weakref.WeakSet()

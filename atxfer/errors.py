@@ -10,8 +10,10 @@
     |   +-- LoginRefused, NotAuthorized
     +-- NotFound ............................. 5   it is not there (any more)
     |   +-- AtSignNotFound, FileNotFound, FileExpired, ChunkMissing
+    |   +-- NotShared, LinkRevoked
     +-- IntegrityError ....................... 6   it is there, but not what was stored
     |   +-- ChunkCorrupt, ManifestInvalid, ChecksumMismatch
+    |   +-- PublicKeyInvalid, SharedKeyUnreadable
     +-- LimitExceeded ........................ 7   too large, or no room
     |   +-- FileTooLarge, RequestTooLarge, StorageFull
     +-- SourceChanged ........................ 8   the file changed while it was read
@@ -57,15 +59,18 @@ __all__ = [
     "KeysNotPrivate",
     "KeysUnreadable",
     "LimitExceeded",
+    "LinkRevoked",
     "LoginRefused",
     "ManifestInvalid",
     "NetworkError",
     "NotAuthorized",
     "NotFound",
+    "NotShared",
     "Overloaded",
     "PassphraseRequired",
     "ProtocolViolation",
     "ProxyRefused",
+    "PublicKeyInvalid",
     "RequestRejected",
     "RequestTimeout",
     "RequestTooLarge",
@@ -73,6 +78,7 @@ __all__ = [
     "RetryableError",
     "ServerError",
     "ServerFault",
+    "SharedKeyUnreadable",
     "SourceChanged",
     "StorageFull",
     "Throttled",
@@ -294,6 +300,18 @@ class ChunkMissing(NotFound):
     default_remedy = "Upload the file again; the target was left as it was."
 
 
+class NotShared(NotFound):
+    """The file is there, but its owner does not share it with us, or not any more."""
+
+    default_remedy = "Ask its owner to share it again; the target was left as it was."
+
+
+class LinkRevoked(NotFound):
+    """The link leads nowhere: it was revoked, or the file was deleted."""
+
+    default_remedy = "Ask whoever made the link for a new one."
+
+
 # --- it is not what was stored
 
 
@@ -314,6 +332,21 @@ class ManifestInvalid(IntegrityError):
 
 class ChecksumMismatch(IntegrityError):
     """All chunks are sound, but the whole has not the SHA-256 that the manifest names."""
+
+
+class PublicKeyInvalid(IntegrityError):
+    """What lies under the public key of an atSign is no key."""
+
+    default_remedy = "Nothing can be exchanged with this atSign until its owner mends that."
+
+
+class SharedKeyUnreadable(IntegrityError):
+    """The key that we share with another atSign was not made for our present keys."""
+
+    default_remedy = (
+        "Use the key file it was made with; or delete the record the error names, which makes what"
+        " was encrypted under it unreadable to its sender."
+    )
 
 
 # --- too much

@@ -15,6 +15,7 @@ __all__ = [
     "Receipt",
     "RemoteFile",
     "Result",
+    "SharedFile",
     "Statistics",
     "chunk_count",
 ]
@@ -157,6 +158,23 @@ class RemoteFile:
     def as_dict(self) -> dict[str, Any]:
         """Return the description as plain values, ready for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class SharedFile(RemoteFile):
+    """A file that another atSign shares with us.
+
+    The attributes are those of :class:`RemoteFile`, and:
+
+    Attributes:
+        shared_at: Epoch seconds at which its owner shared it, by the owner's clock.
+    """
+
+    shared_at: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the description as plain values, ready for JSON; ``from`` is the owner."""
+        return {**asdict(self), "from": self.owner}
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Optional, Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Optional, Protocol
 
 from atxfer._format.manifest import Manifest
-from atxfer.model import RemoteFile
+from atxfer.model import RemoteFile, SharedFile
 from atxfer.waiting import Wait
 
 __all__ = ["Catalog", "Entry"]
@@ -27,19 +27,20 @@ class Entry:
 
     def remote_file(self) -> RemoteFile:
         """Return the description without the key."""
-        m = self.manifest
-        return RemoteFile(
-            file_id=m.file_id,
-            name=m.name,
-            size=m.size,
-            chunk_size=m.chunk_size,
-            chunks=m.chunks,
-            sha256=m.sha256,
-            state=m.state,
-            owner=m.owner,
-            created_at=m.created_at,
-            expires_at=self.expires_at,
+        return RemoteFile(**self._described())
+
+    def shared_file(self) -> SharedFile:
+        """Return the same of a copy that was made for us."""
+        shared_at = self.manifest.shared_at
+        return SharedFile(
+            **self._described(),
+            shared_at=self.manifest.created_at if shared_at is None else shared_at,
         )
+
+    def _described(self) -> dict[str, Any]:
+        names = [field.name for field in fields(RemoteFile) if field.name != "expires_at"]
+        described = {name: getattr(self.manifest, name) for name in names}
+        return {**described, "expires_at": self.expires_at}
 
 
 class Catalog(Protocol):

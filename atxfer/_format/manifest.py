@@ -128,6 +128,7 @@ class Manifest:
         owner: The atSign on whose server it lies, as ``@alice``.
         created_at: Epoch seconds, kept to the millisecond.
         location: What else a store must know to find the chunks, as plain JSON values.
+        shared_at: In a copy for a recipient: when it was made, as ``created_at``.
 
     Raises:
         ValueError: The format doesn't allow one of them.
@@ -144,12 +145,15 @@ class Manifest:
     owner: str
     created_at: float
     location: Mapping[str, Any] = field(default_factory=dict)
+    shared_at: Optional[float] = None
 
     def __post_init__(self) -> None:
         fault = _fault(self)
         if fault is not None:
             raise ValueError(fault)
         object.__setattr__(self, "created_at", round(self.created_at, 3))
+        if self.shared_at is not None:
+            object.__setattr__(self, "shared_at", round(self.shared_at, 3))
 
     def to_text(self, sign: Sign) -> str:
         """Return the manifest as signed JSON, one line.
@@ -222,7 +226,7 @@ def _fault(manifest: Manifest) -> Optional[str]:
         return "a complete file has a SHA-256 in lower-case hex, another none"
     if _OWNER.fullmatch(m.owner) is None or m.owner != m.owner.lower():
         return "an owner is an atSign in lower case"
-    if not 0 <= m.created_at * 1000 <= MAX_INTEGER:
+    if not all(0 <= at * 1000 <= MAX_INTEGER for at in (m.created_at, m.shared_at or 0)):
         return "a time is in seconds since 1970"
     return None
 
@@ -246,7 +250,10 @@ _TYPES: Mapping[str, type] = {
 
 
 def _members(manifest: Manifest) -> dict[str, Any]:
+    shared_at = manifest.shared_at
+    shared = {} if shared_at is None else {"shared_at_ms": round(shared_at * 1000)}
     return {
+        **shared,
         "version": FORMAT_VERSION,
         "file_id": manifest.file_id,
         "name": manifest.name,
@@ -278,6 +285,9 @@ def _read(text: str, verify: Verify) -> Manifest:
         # `type` and not isinstance: true is no number.
         if type(members.get(member)) is not kind:
             raise ManifestInvalid(f"the manifest's {member} is missing or of another type")
+    shared_at_ms = members.get("shared_at_ms")
+    if shared_at_ms is not None and type(shared_at_ms) is not int:
+        raise ManifestInvalid("the manifest's shared_at_ms is of another type")
     try:
         return Manifest(
             file_id=members["file_id"],
@@ -291,6 +301,7 @@ def _read(text: str, verify: Verify) -> Manifest:
             owner=members["owner"],
             created_at=members["created_at_ms"] / 1000,
             location=members["location"],
+            shared_at=None if shared_at_ms is None else shared_at_ms / 1000,
         )
     except (CryptoError, ValueError, OverflowError) as error:
         raise ManifestInvalid(f"the manifest is not of the format: {error}") from error

@@ -1,0 +1,80 @@
+"""An atSign's own server as operations see it: its keys, its catalog, its store, its permits."""
+
+from __future__ import annotations
+
+from typing import Callable, TypeVar
+
+from atxfer._catalog.atserver import AtServerCatalog
+from atxfer._catalog.base import Entry
+from atxfer._crypto.atkeys import AtKeys
+from atxfer._engine.transfer import Transfer
+from atxfer._net.pool import ConnectionPool
+from atxfer._net.records import Records
+from atxfer._operations.peers import Peers
+from atxfer._operations.reach import Reach
+from atxfer._policy.sizing import chunks_per_delete, ranges
+from atxfer.stores.atserver import AtServerStore
+from atxfer.stores.base import StoredFile
+from atxfer.waiting import Wait
+
+__all__ = ["Home"]
+
+T = TypeVar("T")
+
+
+class Home:
+    """The server of the atSign whose keys we hold.
+
+    Args:
+        reach: The way to it.
+        keys: Its owner's keys.
+
+    Attributes:
+        peers: The servers of others.
+
+    Threads: may be shared.
+    """
+
+    def __init__(self, reach: Reach, keys: AtKeys) -> None:
+        self.reach = reach
+        self.keys = keys
+        self.owner = keys.atsign
+        self.config = reach.config
+        self.engine = reach.engine
+        self.pool = ConnectionPool(
+            reach.directory, self.owner, login=keys, context=reach.context, config=reach.config
+        )
+        self.records = Records(self.pool)
+        self.catalog = AtServerCatalog(self.records, keys)
+        self.store = AtServerStore(self.records, self.owner, reach.config)
+        self.destination = reach.engine.destination(
+            f"atserver:{self.owner}", reach.config.max_concurrent_uploads
+        )
+        self.peers = Peers(reach)
+
+    def call(self, transfer: Transfer, name: str, ask: Callable[[Wait], T]) -> T:
+        """Send one request to the server, again where that makes sense."""
+        return self.engine.call(self.destination, name, ask, transfer)
+
+    def entry(self, transfer: Transfer, file_id: str) -> Entry:
+        """Return what the catalog says of a file."""
+        return self.call(transfer, "manifest", lambda wait: self.catalog.read(file_id, wait))
+
+    def each_range(
+        self, transfer: Transfer, stored: StoredFile, ask: Callable[[range, Wait], None]
+    ) -> None:
+        """Ask the same of all chunks of a file, as many in a request as the store takes."""
+        per_request = chunks_per_delete(self.store.capabilities)
+        self.engine.for_each(
+            self.destination, ranges(stored.chunks, per_request), ask, transfer, name="chunks"
+        )
+
+    def close(self) -> None:
+        """Close all connections, to others' servers as well."""
+        self.pool.close()
+        self.peers.close()
+
+    def drop(self) -> None:
+        """Leave all connections to the parent, in the child of a fork."""
+        self.pool.drop()
+        self.peers.drop()
