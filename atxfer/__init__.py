@@ -12,6 +12,7 @@ from atxfer._version import __version__ as __version__
 if TYPE_CHECKING:
     from atxfer._engine.transfer import Transfer as Transfer
     from atxfer.client import Client as Client
+    from atxfer.client import download_link as download_link
     from atxfer.config import TransferConfig as TransferConfig
     from atxfer.errors import AccessDenied as AccessDenied
     from atxfer.errors import Cancelled as Cancelled
@@ -56,6 +57,7 @@ _HOMES = {
     "Transfer": "atxfer._engine.transfer",
     "TransferConfig": "atxfer.config",
     "TransferError": "atxfer.errors",
+    "download_link": "atxfer.client",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])

@@ -14,17 +14,19 @@ from atxfer._engine.many import each_as_it_ends
 from atxfer._engine.sources import Readable
 from atxfer._engine.targets import Writable
 from atxfer._engine.transfer import Transfer
+from atxfer._format.link import Link, is_link
 from atxfer._format.manifest import COMPLETE, is_file_id
 from atxfer._observe.progress import Callback
-from atxfer._operations import downloads, files, uploads
+from atxfer._operations import downloads, files, links, shares, uploads
 from atxfer._operations.home import Home
+from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach, StrPath
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig, setting
 from atxfer.errors import FileNotFound
 from atxfer.model import Outcome, Receipt, RemoteFile, Result
 
-__all__ = ["Client"]
+__all__ = ["Client", "download_link"]
 
 FileLike = Union[str, RemoteFile, Receipt]
 
@@ -76,6 +78,7 @@ class Client:
         *,
         name: Optional[str] = None,
         ttl: Optional[float] = None,
+        share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
     ) -> Receipt:
         """Upload one file; return when it is safely there.
@@ -86,15 +89,18 @@ class Client:
                 size beforehand.
             name: The name to keep it under; by default the source's own, or ``unnamed``.
             ttl: Seconds it is to live; by default the configuration's.
+            share_with: The atSigns to share it with, once it is there; see :meth:`share`.
             progress: Called with a :class:`Progress` now and then, from one other thread.
 
         Raises:
+            SharingFailed: It is there, but not shared with all of them.
             TransferError: It is not there; the error says why, which chunks are missing, and what
                 to do. What was stored expires by itself; ``delete(error.file_id)`` removes it now.
             OSError: The source can't be read.
             ValueError: An argument is out of range.
         """
-        return self._engine.run(self._upload(source, name, ttl, progress), _label(source, name))
+        body = self._upload(source, name, ttl, share_with, progress)
+        return self._engine.run(body, _label(source, name))
 
     def submit_upload(
         self,
@@ -102,16 +108,19 @@ class Client:
         *,
         name: Optional[str] = None,
         ttl: Optional[float] = None,
+        share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
     ) -> Transfer:
         """Begin an upload and return at once; ``result()`` returns what :meth:`upload` does."""
-        return self._engine.submit(self._upload(source, name, ttl, progress), _label(source, name))
+        body = self._upload(source, name, ttl, share_with, progress)
+        return self._engine.submit(body, _label(source, name))
 
     def upload_many(
         self,
         sources: Iterable[Readable],
         *,
         ttl: Optional[float] = None,
+        share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
     ) -> Iterator[Outcome]:
         """Upload several files under the one cap; yield how each ended, as it ends.
@@ -120,10 +129,11 @@ class Client:
         requests, and ``sources`` is read no faster than that. Leaving the loop early cancels those
         that are still under way.
         """
+        with_whom = shares.checked_recipients(self._home, share_with)
         ends = each_as_it_ends(
             self._engine,
             sources,
-            lambda source: self._upload(source, None, ttl, progress),
+            lambda source: self._upload(source, None, ttl, with_whom, progress),
             name=_label,
             width=self._config.max_concurrent_uploads,
         )
@@ -142,7 +152,7 @@ class Client:
         """Download one file; return when it is verified and in its place.
 
         Args:
-            file: A file id, or what ``upload`` or ``files`` returned.
+            file: A file id, what ``upload`` or ``files`` returned, or a link.
             target: A path, a directory (the file keeps its name), or a writable binary file object.
                 A path is written beside itself first and replaced only by the whole, verified file;
                 a file object gets the chunks in order, and must be thrown away after an error.
@@ -151,11 +161,12 @@ class Client:
         Raises:
             FileNotFound: It is not there, or its upload never ended.
             FileExpired: Its time to live is over.
+            LinkRevoked: The link leads nowhere any more.
             IntegrityError: What is there is not what was uploaded; the target is as it was.
             TransferError: Anything else that went wrong.
             OSError: The target can't be written.
         """
-        return self._engine.run(self._download(file, target, progress), _file_id(file))
+        return self._engine.run(self._download(file, target, progress), _name(file))
 
     def submit_download(
         self,
@@ -165,7 +176,7 @@ class Client:
         progress: Optional[Callback] = None,
     ) -> Transfer:
         """Begin a download and return at once; ``result()`` returns what :meth:`download` does."""
-        return self._engine.submit(self._download(file, target, progress), _file_id(file))
+        return self._engine.submit(self._download(file, target, progress), _name(file))
 
     # --- what is there
 
@@ -218,6 +229,85 @@ class Client:
         file_id = _file_id(file)
         self._engine.run(lambda transfer: files.delete(self._home, file_id, transfer), file_id)
 
+    # --- for others
+
+    def share(self, file: FileLike, *atsigns: str) -> None:
+        """Let other atSigns read a file of one's own; nothing of the file is sent again.
+
+        Each of them gets one record and one notification. Their servers keep a copy, so that they
+        find it hours later, for as long as the file lives.
+
+        Args:
+            file: A file id, or what ``upload`` or ``files`` returned.
+            atsigns: With whom, as ``"@bob"``.
+
+        Raises:
+            ValueError: One is no atSign, or our own, or none is named.
+            AtSignNotFound: There is no such atSign. Then it is shared with none of them.
+            FileNotFound: It is not there, or its upload never ended.
+            SharingFailed: With some it is not shared.
+            TransferError: A server can't be asked.
+        """
+        with_whom = shares.checked_recipients(self._home, atsigns)
+        if not with_whom:
+            raise ValueError("share with whom? Name an atSign")
+        file_id = _file_id(file)
+        self._engine.run(
+            lambda transfer: shares.share_own(self._home, file_id, with_whom, transfer), file_id
+        )
+
+    def unshare(self, file: FileLike, *atsigns: str) -> None:
+        """Share a file no longer with these atSigns; without any, with nobody.
+
+        Who has opened the manifest before may have kept the file's key: see docs/sharing.md for
+        what this can and can't undo.
+
+        Raises:
+            ValueError: One is no atSign, or our own.
+            TransferError: The server can't be asked.
+        """
+        with_whom = shares.checked_recipients(self._home, atsigns)
+        file_id = _file_id(file)
+        self._engine.run(
+            lambda transfer: shares.unshare(self._home, file_id, with_whom, transfer), file_id
+        )
+
+    def shared_with(self, file: FileLike) -> list[str]:
+        """Return the atSigns a file is shared with, in the order of their names."""
+        file_id = _file_id(file)
+        found = self._engine.run(
+            lambda transfer: shares.recipients(self._home, file_id, transfer), file_id
+        )
+        return list(found)
+
+    def link(self, file: FileLike, *, ttl: Optional[float] = None) -> str:
+        """Return a link by which anybody can download a file, without an atSign or keys.
+
+        Who holds the link can read the file: it carries the key. A file has one link; while it has
+        one, the same is returned again, with the new end. :func:`atxfer.download_link` follows it.
+
+        Args:
+            file: A file id, or what ``upload`` or ``files`` returned.
+            ttl: Seconds it is to lead there; by default, and at most, as long as the file lives.
+
+        Raises:
+            FileNotFound: It is not there, or its upload never ended.
+            ValueError: ``ttl`` is out of range.
+        """
+        seconds = None if ttl is None else _checked_ttl(self._config, ttl)
+        file_id = _file_id(file)
+        return self._engine.run(
+            lambda transfer: links.link(self._home, file_id, seconds, transfer), file_id
+        )
+
+    def unlink(self, file: FileLike) -> None:
+        """Let the link of a file lead nowhere, now and for ever; a later one has another key.
+
+        Who has followed it before may have kept the file's key.
+        """
+        file_id = _file_id(file)
+        self._engine.run(lambda transfer: links.unlink(self._home, file_id, transfer), file_id)
+
     # --- the client itself
 
     @property
@@ -266,19 +356,63 @@ class Client:
         source: Readable,
         name: Optional[str],
         ttl: Optional[float],
+        share_with: Iterable[str],
         progress: Optional[Callback],
     ) -> Callable[[Transfer], Receipt]:
         """Return the body of an upload."""
         seconds = self._config.ttl if ttl is None else _checked_ttl(self._config, ttl)
-        order = uploads.Order(source, name, seconds, progress)
+        with_whom = shares.checked_recipients(self._home, share_with)
+        order = uploads.Order(source, name, seconds, progress, with_whom)
         return lambda transfer: uploads.upload(self._home, order, transfer)
 
     def _download(
         self, file: FileLike, target: Writable, progress: Optional[Callback]
     ) -> Callable[[Transfer], Result]:
         """Return the body of a download."""
-        file_id, wish = _file_id(file), downloads.Wish(target, progress)
+        wish = downloads.Wish(target, progress)
+        if isinstance(file, str) and is_link(file):
+            at, peers = Link.parse(file), self._home.peers
+            return lambda transfer: links.download(self._engine, peers, at, wish, transfer)
+        file_id = _file_id(file)
         return lambda transfer: downloads.download_own(self._home, file_id, wish, transfer)
+
+
+def download_link(
+    link: str,
+    target: Writable = ".",
+    *,
+    directory: Optional[str] = None,
+    ca_file: Optional[StrPath] = None,
+    config: Optional[TransferConfig] = None,
+    progress: Optional[Callback] = None,
+) -> Result:
+    """Download what a link leads to; neither an atSign nor keys are needed.
+
+    Args:
+        link: What :meth:`Client.link` returned.
+        target: As for :meth:`Client.download`.
+        directory: As for :class:`Client`.
+        ca_file: As for :class:`Client`.
+        config: How fast, how patient.
+        progress: Called with a :class:`Progress` now and then, from one other thread.
+
+    Raises:
+        ValueError: It is no link.
+        LinkRevoked: It leads nowhere (any more).
+        FileExpired: Its time, or that of the file, is over.
+        TransferError, OSError: As for :meth:`Client.download`.
+    """
+    at = Link.parse(link)
+    reach = Reach.of(directory, ca_file, config)
+    peers = Peers(reach)
+    wish = downloads.Wish(target, progress)
+    try:
+        return reach.engine.run(
+            lambda transfer: links.download(reach.engine, peers, at, wish, transfer), at.file_id
+        )
+    finally:
+        reach.engine.close()
+        peers.close()
 
 
 def _label(source: Readable, name: Optional[str] = None) -> str:
@@ -286,6 +420,11 @@ def _label(source: Readable, name: Optional[str] = None) -> str:
     if name is not None:
         return name
     return Path(source).name if isinstance(source, (str, os.PathLike)) else "upload"
+
+
+def _name(file: FileLike) -> str:
+    """Return what to call a download before its manifest is read; never a link, which is a key."""
+    return (file if not is_link(file) else "link") if isinstance(file, str) else file.name
 
 
 def _file_id(file: FileLike) -> str:

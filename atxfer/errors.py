@@ -23,6 +23,7 @@
     +-- ServerError ......................... 10   an answer came, and it was a failure
     |   +-- ServerFault*, Overloaded*, Throttled*, AnswerMissing*
     |   +-- RequestRejected, ProtocolViolation, RetryAfterTooLong
+    +-- SharingFailed ................... as its causes   the file is there, but not shared
     +-- DeadlineExceeded .................... 11
     +-- Cancelled ........................... 12
 
@@ -34,6 +35,7 @@ derive from these in :mod:`atxfer.atprotocol.errors`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Optional
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "ServerError",
     "ServerFault",
     "SharedKeyUnreadable",
+    "SharingFailed",
     "SourceChanged",
     "StorageFull",
     "Throttled",
@@ -335,7 +338,7 @@ class ChecksumMismatch(IntegrityError):
 
 
 class PublicKeyInvalid(IntegrityError):
-    """What lies under the public key of an atSign is no key."""
+    """An atSign has no public key, or what lies there is no key."""
 
     default_remedy = "Nothing can be exchanged with this atSign until its owner mends that."
 
@@ -477,6 +480,43 @@ class RetryAfterTooLong(ServerError):
     """The server asked for a longer wait than retry_after_cap allows."""
 
     default_remedy = "Call again after error.retry_after seconds."
+
+
+class SharingFailed(TransferError):
+    """The file is safely there, but is not shared with all who were named.
+
+    Attributes:
+        failures: The cause, by atSign.
+        receipt: What ``upload`` would have returned, if it was an upload.
+    """
+
+    default_remedy = "Share it with them again: client.share(file_id, ...) or `atxfer share`."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        failures: Optional[Mapping[str, TransferError]] = None,
+        **context: Any,
+    ) -> None:
+        super().__init__(message, **context)
+        self.failures: dict[str, TransferError] = dict(failures or {})
+        self.receipt: Any = None
+        if self.failures:
+            self.exit_code = next(iter(self.failures.values())).exit_code
+
+    @classmethod
+    def of(cls, failures: Mapping[str, TransferError], *, file: str, file_id: str) -> SharingFailed:
+        """Return the error that tells of these failures."""
+        causes = "; ".join(f"with {atsign}: {error.message}" for atsign, error in failures.items())
+        failed = cls(
+            f"the file is there, but not shared {causes}",
+            failures=failures,
+            file=file,
+            file_id=file_id,
+        )
+        failed.__cause__ = next(iter(failures.values()))
+        return failed
 
 
 # --- ended by us

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Optional
 
+from atxfer._catalog.answers import check_stored, keys_of, record_of
 from atxfer._catalog.base import Entry
 from atxfer._crypto.atkeys import AtKeys
 from atxfer._crypto.sharing import open_self, seal_self
@@ -22,8 +22,6 @@ from atxfer.errors import (
     FileNotFound,
     IntegrityError,
     ManifestInvalid,
-    ProtocolViolation,
-    ServerFault,
 )
 from atxfer.waiting import Wait
 
@@ -49,9 +47,8 @@ class AtServerCatalog:
         value, iv_nonce = seal_self(self._keys, manifest.to_text(self._keys.sign_data))
         # An update keeps the old record's ttl and ivNonce where it names none (facts §5).
         metadata = Metadata(ttl_ms=ttl_ms(ttl), is_encrypted=True, iv_nonce=iv_nonce)
-        answer = self._records.ask_one(Update(self._key(manifest.file_id), value, metadata), wait)
-        if answer.data == EXPIRED:  # instead of a commit id: what the server swallowed
-            raise ServerFault("the server's data store failed without a word")
+        update = Update(self._key(manifest.file_id), value, metadata)
+        check_stored(self._records.ask_one(update, wait))
 
     def read(self, file_id: str, wait: Wait) -> Entry:
         """Return one file's entry."""
@@ -86,8 +83,8 @@ class AtServerCatalog:
         """
         suffix = str(self._key("x"))[1:]
         answer = self._records.ask_one(Scan(regex=suffix.replace(".", r"\.") + "$"), wait)
-        keys = _list(answer.data)
-        ids = (key[: -len(suffix)] for key in keys if isinstance(key, str) and key.endswith(suffix))
+        keys = keys_of(answer.data)
+        ids = (key.entity.partition(".")[0] for key in keys if str(key) == key.plain)
         return [file_id for file_id in ids if is_file_id(file_id)]
 
     def extend(self, file_id: str, ttl: float, wait: Wait) -> None:
@@ -109,7 +106,7 @@ class AtServerCatalog:
     def _entry(self, file_id: str, answer: Answer) -> Entry:
         if answer.data == EXPIRED:
             raise FileExpired("this file's time to live is over", file_id=file_id)
-        value, metadata = _record(file_id, answer.data)
+        value, metadata = record_of(answer.data, file_id)
         try:
             text = open_self(self._keys, value, metadata.iv_nonce)
         except IntegrityError as error:
@@ -122,23 +119,3 @@ class AtServerCatalog:
             expected_file_id=file_id,
         )
         return Entry(manifest, metadata.expires_at)
-
-
-def _list(text: str) -> list[Any]:
-    """Read the answer of ``scan``. Not an empty list in doubt: a file must not seem to be gone."""
-    try:
-        keys = json.loads(text)
-    except ValueError as error:
-        raise ProtocolViolation("the server's list of keys is no JSON") from error
-    if not isinstance(keys, list):
-        raise ProtocolViolation("the server's list of keys is none")
-    return keys
-
-
-def _record(file_id: str, text: str) -> tuple[str, Metadata]:
-    """Split the answer of ``llookup:all:`` into value and metadata."""
-    try:
-        record: dict[str, Any] = json.loads(text)
-        return str(record["data"]), Metadata.from_json(record["metaData"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestInvalid("the server's record can't be read", file_id=file_id) from error

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from random import Random
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from atxfer._engine.attempt import Attempter, Request
 from atxfer._engine.context import Context
@@ -208,14 +208,41 @@ class Engine:
         transfer: Transfer,
         *,
         name: str = "request",
+        at: Optional[Callable[[T], Destination]] = None,
     ) -> list[R]:
         """Send one request an item, several at a time, and return the answers in order.
+
+        Args:
+            destination: Whose threads do it, and where to.
+            items: What to ask for.
+            ask: Asks for one; is called once per attempt, with a permit held.
+            transfer: For whom.
+            name: What a request is called, for logs.
+            at: Where the request of an item goes, if not to ``destination``.
 
         Raises:
             TransferError: What the first one failed with that failed for good; those under way
                 have finished then, and the rest was not begun.
         """
-        driver = _Each(self._context, destination, transfer, ask, name)
+        driver = _Each(self._context, destination, transfer, ask, name, at)
+        driver.move(enumerate(items))
+        return [driver.answers[place] for place in sorted(driver.answers)]
+
+    def outcomes(
+        self,
+        destination: Destination,
+        items: Iterable[T],
+        ask: Callable[[T, Wait], R],
+        transfer: Transfer,
+        *,
+        name: str = "request",
+    ) -> list[Union[R, TransferError]]:
+        """Do the same, but let none that fails disturb the others; its error is its answer.
+
+        Raises:
+            Cancelled, DeadlineExceeded: The transfer has ended.
+        """
+        driver = _Lenient(self._context, destination, transfer, ask, name)
         driver.move(enumerate(items))
         return [driver.answers[place] for place in sorted(driver.answers)]
 
@@ -337,10 +364,12 @@ class _Each(Driver[tuple[int, T], tuple[int, T]]):
         transfer: Transfer,
         ask: Callable[[T, Wait], Any],
         name: str,
+        at: Optional[Callable[[T], Destination]] = None,
     ) -> None:
         super().__init__(context, destination, transfer)
         self._ask = ask
         self._name = name
+        self._at = at if at is not None else lambda item: destination
         self.answers: dict[int, Any] = {}
 
     def cost(self, plan: tuple[int, T]) -> int:
@@ -356,11 +385,23 @@ class _Each(Driver[tuple[int, T], tuple[int, T]]):
         place, item = task
         request = Request(f"{self._name} {place}", lambda wait: self._ask(item, wait))
         self.answers[place] = self.context.attempter.send(
-            request, self.destination, self.transfer, pauses
+            request, self._at(item), self.transfer, pauses
         )
 
     def landed(self, task: tuple[int, T], error: Optional[TransferError]) -> None:
         """Nothing more: the answer is kept already."""
+
+
+class _Lenient(_Each[T]):
+    """The same, where a failure is an answer like another."""
+
+    def work(self, task: tuple[int, T], pauses: Wait) -> None:
+        """Ask for one item, and keep what that failed with."""
+        try:
+            super().work(task, pauses)
+        except TransferError as error:
+            self.transfer.wait.check()  # ended by us: then it is not the request that failed
+            self.answers[task[0]] = error
 
 
 # Engines of this process, for the child of a fork; only as long as somebody else holds them.

@@ -11,16 +11,17 @@ from atxfer._engine.engine import Engine
 from atxfer._engine.jobs import DownloadJob
 from atxfer._engine.targets import Writable
 from atxfer._engine.transfer import Transfer
-from atxfer._format.manifest import COMPLETE
+from atxfer._format.manifest import COMPLETE, Manifest
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._observe.progress import Callback
 from atxfer._operations.files import stored_file
 from atxfer._operations.home import Home
+from atxfer._operations.peers import Peer
 from atxfer.errors import FileNotFound
 from atxfer.model import Result
 from atxfer.stores.base import Capabilities, Download
 
-__all__ = ["Origin", "Wish", "download_own", "fetch"]
+__all__ = ["Origin", "Wish", "download_own", "fetch", "peer_origin"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ def download_own(home: Home, file_id: str, wish: Wish, transfer: Transfer) -> Re
         home.destination,
     )
     return fetch(home.engine, entry, origin, wish, transfer)
+
+
+def peer_origin(peer: Peer, manifest: Manifest, transfer: Transfer) -> Origin:
+    """Return where the chunks on another atSign's server come from."""
+    return Origin(
+        peer.store.open_download(stored_file(manifest), transfer.wait),
+        peer.store.capabilities,
+        peer.destination,
+    )
 
 
 def fetch(engine: Engine, entry: Entry, origin: Origin, wish: Wish, transfer: Transfer) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from atxfer._catalog.base import Entry
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import Manifest
+from atxfer._operations import shares
 from atxfer._operations.home import Home
 from atxfer.model import RemoteFile
 from atxfer.stores.base import StoredFile
@@ -44,15 +45,21 @@ def extend(home: Home, file_id: str, ttl: float, transfer: Transfer) -> RemoteFi
     # Chunks first: whoever can read the manifest can read the file (design §7).
     home.each_range(transfer, stored, extend_range)
     home.call(transfer, "extend", lambda wait: home.catalog.extend(file_id, ttl, wait))
+    shares.extend(home, file_id, ttl, transfer)
     return home.entry(transfer, file_id).remote_file()
 
 
 def delete(home: Home, file_id: str, transfer: Transfer) -> None:
-    """Remove a file: chunks first, manifest last, so that it can be repeated."""
+    """Remove a file: shares and link first, then chunks, the manifest last.
+
+    In this order nobody is led to what is gone, and a delete that was interrupted can be repeated.
+    """
     stored = stored_file(home.entry(transfer, file_id).manifest)
 
     def delete_range(indexes: range, wait: Wait) -> None:
         home.store.delete(stored, indexes, wait)
 
+    shares.unshare(home, file_id, (), transfer)
+    home.call(transfer, "unlink", lambda wait: home.links.remove(file_id, wait))
     home.each_range(transfer, stored, delete_range)
     home.call(transfer, "delete", lambda wait: home.catalog.remove(file_id, wait))

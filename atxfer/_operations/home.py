@@ -6,6 +6,9 @@ from typing import Callable, TypeVar
 
 from atxfer._catalog.atserver import AtServerCatalog
 from atxfer._catalog.base import Entry
+from atxfer._catalog.links import AtServerLinks
+from atxfer._catalog.pairkeys import PairKeys
+from atxfer._catalog.shares import AtServerShares
 from atxfer._crypto.atkeys import AtKeys
 from atxfer._engine.transfer import Transfer
 from atxfer._net.pool import ConnectionPool
@@ -46,6 +49,9 @@ class Home:
         )
         self.records = Records(self.pool)
         self.catalog = AtServerCatalog(self.records, keys)
+        self.shares = AtServerShares(self.records, keys)
+        self.pair_keys = PairKeys(self.records, keys)
+        self.links = AtServerLinks(self.records, keys)
         self.store = AtServerStore(self.records, self.owner, reach.config)
         self.destination = reach.engine.destination(
             f"atserver:{self.owner}", reach.config.max_concurrent_uploads

@@ -9,53 +9,26 @@ from __future__ import annotations
 import threading
 from typing import Optional
 
-from atxfer._crypto.primitives import (
-    CryptoError,
-    RSAPublicKey,
-    base64_decode,
-    load_rsa_public_key,
-    rsa_verify_sha256,
-)
+from atxfer._crypto.public_key import PublicKey
 from atxfer._engine.destination import Destination
 from atxfer._engine.transfer import Transfer
 from atxfer._net.pool import ConnectionPool
 from atxfer._operations.reach import Reach
 from atxfer.atprotocol.atkey import AtKey, normalise_atsign
-from atxfer.atprotocol.verbs import Lookup
+from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.errors import PublicKeyInvalid
+from atxfer.stores.atpublic import PublicAtServerStore
 from atxfer.waiting import Wait
 
-__all__ = ["Peer", "Peers", "PublicKey"]
-
-
-class PublicKey:
-    """The key that others encrypt to, and verify an atSign's manifests with.
-
-    Args:
-        atsign: Whose.
-        text: Base64 of its DER, as it lies under ``public:publickey``.
-
-    Raises:
-        PublicKeyInvalid: It is no RSA key.
-    """
-
-    def __init__(self, atsign: str, text: str) -> None:
-        self.atsign = atsign
-        self.text = text
-        try:
-            self.key: RSAPublicKey = load_rsa_public_key(base64_decode(text))
-        except CryptoError as error:
-            raise PublicKeyInvalid(f"the public key of {atsign} is no RSA key") from error
-
-    def verify(self, signature: bytes, data: bytes) -> bool:
-        """Return whether its owner made this signature."""
-        return rsa_verify_sha256(self.key, signature, data)
+__all__ = ["Peer", "Peers"]
 
 
 class Peer:
     """The server of one other atSign.
 
     Attributes:
+        pool: Connections without a login.
+        store: What is public there.
         destination: What all requests to it share.
 
     Threads: may be shared.
@@ -67,19 +40,35 @@ class Peer:
         self.pool = ConnectionPool(
             reach.directory, atsign, login=None, context=reach.context, config=reach.config
         )
+        self.store = PublicAtServerStore(atsign, self.pool, reach.config)
         self.destination: Destination = reach.engine.destination(
             f"public:{atsign}", reach.config.max_concurrent_downloads
         )
         self._lock = threading.Lock()  # guards _known_key
         self._known_key: Optional[PublicKey] = None
 
+    def value(self, key: AtKey, name: str, transfer: Transfer) -> str:
+        """Return a public record of this server.
+
+        Args:
+            key: The record's key.
+            name: What the request is called in logs.
+            transfer: For whom.
+
+        Raises:
+            KeyNotFound: There is none.
+            FileExpired: Its time to live is over.
+        """
+        return self._engine.call(
+            self.destination, name, lambda wait: self.store.value(key, wait), transfer
+        )
+
     def public_key(self, transfer: Transfer) -> PublicKey:
         """Return its public key as it is now.
 
         Raises:
             AtSignNotFound: There is no such atSign.
-            NotActivated: It has a server, but no keys yet.
-            PublicKeyInvalid: What lies there is no key.
+                PublicKeyInvalid: There is no key, or what lies there is none.
         """
         return self._engine.call(self.destination, "public key", self.read_public_key, transfer)
 
@@ -91,7 +80,12 @@ class Peer:
 
     def read_public_key(self, wait: Wait) -> PublicKey:
         """Ask for its public key, in one request."""
-        text = self.pool.ask(Lookup(AtKey.public("publickey", self.atsign, "")), wait).data
+        try:
+            text = self.store.value(AtKey.public("publickey", self.atsign, ""), wait)
+        except KeyNotFound as error:
+            raise PublicKeyInvalid(
+                f"{self.atsign} has a server, but no public key: it was never activated"
+            ) from error
         key = PublicKey(self.atsign, text)
         with self._lock:
             self._known_key = key

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from atxfer._crypto.public_key import PublicKey
 from atxfer._engine.jobs import UploadJob
 from atxfer._engine.sources import Readable, Source, open_source
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, new_file_key
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._observe.progress import Callback
+from atxfer._operations import shares
 from atxfer._operations.home import Home
 from atxfer._policy.sizing import choose_chunk_size
+from atxfer.errors import SharingFailed
 from atxfer.model import Receipt, chunk_count
 from atxfer.stores.atserver import CHUNK_GRACE
 from atxfer.stores.base import UploadPlan
@@ -31,18 +35,21 @@ class Order:
         name: The name to keep it under, or None for the source's own.
         ttl: Seconds it is to live, or None for ever.
         progress: Called back with how far it is.
+        share_with: The atSigns to share it with.
     """
 
     source: Readable
     name: Optional[str]
     ttl: Optional[float]
     progress: Optional[Callback]
+    share_with: Sequence[str] = ()
 
 
 def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
     """Send a file, and return when it is safely there.
 
     Raises:
+        SharingFailed: It is there, but not shared with all.
         TransferError: It is not.
         OSError: The source can't be read.
     """
@@ -50,10 +57,18 @@ def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
     with open_source(
         order.source, name=order.name, max_file_size=most, wait=transfer.wait
     ) as opened:
-        return _send(home, order, opened, transfer)
+        # Whoever can't be shared with is told of before anything is sent.
+        keys = shares.public_keys(home, order.share_with, transfer) if order.share_with else {}
+        return _send(home, order, opened, keys, transfer)
 
 
-def _send(home: Home, order: Order, source: Source, transfer: Transfer) -> Receipt:
+def _send(
+    home: Home,
+    order: Order,
+    source: Source,
+    keys: Mapping[str, PublicKey],
+    transfer: Transfer,
+) -> Receipt:
     manifest = _new_manifest(home, source)
     ttl = order.ttl
     began = transfer.wait.clock.monotonic()
@@ -78,7 +93,7 @@ def _send(home: Home, order: Order, source: Source, transfer: Transfer) -> Recei
     )
     summary = home.engine.upload(job, transfer)
     left = _ttl_left(ttl, transfer.wait.clock.monotonic() - began)
-    return Receipt(
+    receipt = Receipt(
         file_id=manifest.file_id,
         name=manifest.name,
         size=manifest.size,
@@ -90,6 +105,14 @@ def _send(home: Home, order: Order, source: Source, transfer: Transfer) -> Recei
         expires_at=None if left is None else time.time() + left,
         statistics=summary.statistics,
     )
+    if keys:
+        whole = replace(manifest, state=COMPLETE, sha256=summary.sha256)
+        try:
+            shares.share(home, whole, keys, left, transfer)
+        except SharingFailed as error:
+            error.receipt = receipt
+            raise
+    return receipt
 
 
 def _new_manifest(home: Home, source: Source) -> Manifest:

@@ -33,7 +33,7 @@ from atxfer.model import Chunk
 from atxfer.stores.base import Capabilities, ChunksFailed, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["CHUNK_GRACE", "AtServerStore"]
+__all__ = ["CHUNK_GRACE", "AtServerStore", "chunk_of"]
 
 # Chunks outlive their manifest by this many seconds, so that whoever can read the manifest can read
 # the file (design §7).
@@ -186,14 +186,15 @@ class AtServerDownload:
         """Return sealed chunks, read in one request."""
         answers = self._store.ask_each(self._stored.file_id, indexes, Llookup, wait)
         _check(indexes, answers)
-        return [_chunk(index, answers[place]) for place, index in enumerate(indexes)]
+        return [chunk_of(index, answers[place]) for place, index in enumerate(indexes)]
 
 
 def _chunk_ttl_ms(ttl: Optional[float]) -> int:
     return ttl_ms(None if ttl is None else ttl + CHUNK_GRACE)
 
 
-def _chunk(index: int, answer: Union[Answer, AtError]) -> Chunk:
+def chunk_of(index: int, answer: Union[Answer, AtError]) -> Chunk:
+    """Return the sealed chunk that an answer holds."""
     assert isinstance(answer, Answer)  # noqa: S101  # failures were raised before
     if answer.data == EXPIRED:
         raise FileExpired("the chunks of this file have expired", chunk=index)
