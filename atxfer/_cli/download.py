@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import BinaryIO, Callable, Union
 
 import click
 
+from atxfer import Progress, Result, download_link
 from atxfer._cli.options import subcommand
 from atxfer._cli.settings import Settings
 from atxfer._cli.words import duration_text, size_text
 
 
 @subcommand("download")
-@click.argument("file_id", metavar="ID")
+@click.argument("file", metavar="ID|LINK")
 @click.argument("target", default=".")
-def command(settings: Settings, file_id: str, target: str) -> None:
+def command(settings: Settings, file: str, target: str) -> None:
     """Download a file; it takes its name only once it is whole and verified.
+
+    A file of one's own, or one that is shared with us, by its ID; or what a LINK leads to, for
+    which neither an atSign nor keys are needed.
 
     TARGET is a path, or a folder in which the file keeps its name; - is the standard output. An
     existing file is replaced.
@@ -24,10 +29,8 @@ def command(settings: Settings, file_id: str, target: str) -> None:
     to_stdout = target == "-"
     if to_stdout and output.as_json:
         raise click.UsageError("--json and a TARGET of - would both write to the standard output")
-    with settings.client() as client, output.progress() as progress:
-        result = client.download(
-            file_id, sys.stdout.buffer if to_stdout else target, progress=progress
-        )
+    with output.progress() as progress:
+        result = _download(settings, file, sys.stdout.buffer if to_stdout else target, progress)
     seconds = result.statistics.seconds
     rate = result.file.size / seconds if seconds > 0 else 0.0
     text = (
@@ -38,3 +41,21 @@ def command(settings: Settings, file_id: str, target: str) -> None:
         output.note(text)
     else:
         output.result(result.as_dict(), f"{text}, in {result.path}", str(result.path))
+
+
+def _download(
+    settings: Settings,
+    file: str,
+    target: Union[str, BinaryIO],
+    progress: Callable[[Progress], object],
+) -> Result:
+    if not file.lower().startswith("atxfer:"):
+        with settings.client() as client:
+            return client.download(file, target, progress=progress)
+    return download_link(
+        file,
+        target,
+        directory=settings.directory,
+        ca_file=settings.ca_file,
+        progress=progress,
+    )

@@ -22,7 +22,11 @@ from atxfer.errors import TransferError
 
 __all__ = ["COMMANDS", "READER_GONE", "cli", "run"]
 
-COMMANDS = ("upload", "download", "list", "delete", "extend", "doctor", "devserver", "demo")
+COMMANDS = (
+    *("upload", "download", "list", "delete", "extend"),
+    *("share", "unshare", "link", "unlink"),
+    *("doctor", "devserver", "demo"),
+)
 READER_GONE = 141  # 128 + SIGPIPE: what a shell reports of a program whose reader closed the pipe
 
 

@@ -20,6 +20,7 @@ _PRESETS = ("development", "production", "high_performance", "original")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--name", help="The name to keep one file under.")
 @click.option("--ttl", type=duration, help="How long it lives: 3600, 2h, 1d, never.")
+@click.option("--share-with", multiple=True, metavar="ATSIGN", help="Whom to share it with.")
 @click.option("--preset", type=click.Choice(_PRESETS), help="A whole configuration by name.")
 @click.option("--chunk-size", type=size, help="Bytes of a chunk, as 32KiB.")
 @click.option("--max-concurrent-uploads", type=int, help="Requests in flight, at most.")
@@ -27,6 +28,7 @@ def command(
     settings: Settings,
     files: tuple[str, ...],
     name: Optional[str],
+    share_with: tuple[str, ...],
     preset: Optional[str],
     **changes: Any,
 ) -> None:
@@ -39,13 +41,13 @@ def command(
     if len(files) == 1:
         name = name or ("stdin" if files[0] == "-" else None)
         with settings.client(_config(preset, changes)) as client, output.progress() as progress:
-            receipt = client.upload(sources[0], name=name, progress=progress)
+            receipt = client.upload(sources[0], name=name, share_with=share_with, progress=progress)
         _show(settings, receipt)
         return
     if name is not None:
         raise click.UsageError("--name is for one file")
     with settings.client(_config(preset, changes)) as client, output.progress() as progress:
-        for outcome in client.upload_many(sources, progress=progress):
+        for outcome in client.upload_many(sources, share_with=share_with, progress=progress):
             if outcome.receipt is not None:
                 _show(settings, outcome.receipt)
             elif outcome.error is not None:
