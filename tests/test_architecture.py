@@ -34,6 +34,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores": (),
     "stores.base": ("errors", "model", "waiting"),
     "stores.atserver": (*GROUND, "stores.base", "_net", "atprotocol"),
+    "stores.atpublic": (*GROUND, "stores.base", "stores.atserver", "_net", "atprotocol"),
     "_catalog": ("errors", "model", "waiting", "_net", "atprotocol", "_crypto", "_format"),
     "_engine": (*GROUND, "stores.base", "_policy", "_observe"),
     "_operations": (
@@ -57,6 +58,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
 EXCEPTIONS = {
     ("devserver", "_crypto.atkeys"): "it makes the keys of its atSigns and writes their files",
     ("stores.atserver", "_format.manifest"): "which knows the names of a file's keys",
+    ("stores.atpublic", "_format.manifest"): "the same",
 }
 
 # The package's face: its names, wherever they live, on first use. _cli imports it like any user.
@@ -85,6 +87,9 @@ DEFERRED = {
 
 WALL_CLOCK = {
     "waiting": "the clock itself",
+    "_catalog.pairkeys": "a key that was set aside is named by when",
+    "_operations.links": "the server says when a file ends as a time of day",
+    "_operations.shares": "the same, and a copy says when it was made",
     "_operations.uploads": "a manifest says when its file was made",
 }
 
