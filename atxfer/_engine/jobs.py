@@ -11,7 +11,7 @@ from atxfer._engine.sources import Source
 from atxfer._engine.targets import Writable
 from atxfer._observe.progress import Callback
 from atxfer.model import Chunk, RemoteFile, Statistics
-from atxfer.stores.base import Capabilities, Download, Upload, UploadPlan
+from atxfer.stores.base import Capabilities, Download, StoredFile, Upload, UploadPlan
 from atxfer.waiting import Wait
 
 __all__ = ["DownloadJob", "DownloadSummary", "UploadJob", "UploadSummary"]
@@ -29,8 +29,9 @@ class UploadJob:
         capabilities: What the store can take.
         destination: Whose permits its requests need.
         seal: Encrypts a chunk; called once for each, on any thread.
-        begin: Writes the first manifest, in one request, before any chunk.
-        commit: Writes the last manifest, given the SHA-256 of the file in hex; one request.
+        begin: Writes the first manifest, in one request, before any chunk; None if there is none.
+        commit: Writes the last manifest, given the SHA-256 of the file in hex and where its chunks
+            lie, in one request; None if there is none.
         overhead: Bytes that ``seal`` adds to a chunk.
         progress: Called back with how far it is.
     """
@@ -42,17 +43,24 @@ class UploadJob:
     capabilities: Capabilities
     destination: Destination
     seal: Callable[[Chunk], Chunk]
-    begin: Callable[[Wait], None]
-    commit: Callable[[str, Wait], None]
+    begin: Optional[Callable[[Wait], None]] = None
+    commit: Optional[Callable[[str, StoredFile, Wait], None]] = None
     overhead: int = 0
     progress: Optional[Callback] = None
 
 
 @dataclass(frozen=True)
 class UploadSummary:
-    """What came of an upload: the SHA-256 of the file in hex, and the evidence."""
+    """What came of an upload.
+
+    Attributes:
+        sha256: Of the file, in hex.
+        stored: Where its chunks lie.
+        statistics: The evidence.
+    """
 
     sha256: str
+    stored: StoredFile
     statistics: Statistics
 
 

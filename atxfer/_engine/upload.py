@@ -4,15 +4,15 @@ Rules of this file (design §6, peers.md R4, R9, R21):
 
 1. The calling thread drives: it reads, hands groups of chunks out, collects what became of them,
    and finishes the transfer itself. No worker waits for another.
-2. Order: the first manifest; the chunks; the store's commit; the last manifest. Connections are
-   made ready side by side with the first manifest.
+2. Order: the first manifest; the store's begin; the chunks; its commit; the last manifest.
+   Connections are made ready side by side with what comes before the chunks.
 3. A chunk is sealed once. A repetition sends the same bytes, and only those not confirmed yet.
 4. When a request fails for good, or the source changes, nothing is committed.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, Optional, TypeVar
 
 from atxfer._engine.attempt import Request
 from atxfer._engine.context import Context
@@ -26,10 +26,12 @@ from atxfer._policy.retry import weightiest
 from atxfer._policy.sizing import chunks_per_request, ranges
 from atxfer.errors import TransferError
 from atxfer.model import Chunk
-from atxfer.stores.base import ChunksFailed
+from atxfer.stores.base import ChunksFailed, StoredFile
 from atxfer.waiting import Wait
 
 __all__ = ["UploadDriver"]
+
+T = TypeVar("T")
 
 
 class _Group:
@@ -104,32 +106,38 @@ class UploadDriver(Driver[range, _Group]):
         """
         job, tally = self._job, self.transfer.tally
         try:
-            self._run()
+            stored = self._run()
         except TransferError as error:
             missing = tuple(sorted(self._missing)) or None
             error.with_context(file=job.name, file_id=job.plan.file_id, chunks_missing=missing)
             raise
         self._report.finish(tally.confirm(0, 0))
-        return UploadSummary(job.source.sha256, tally.statistics(self._report.errors))
+        return UploadSummary(job.source.sha256, stored, tally.statistics(self._report.errors))
 
-    def _run(self) -> None:
+    def _run(self) -> StoredFile:
         job = self._job
         self._report.update(self.transfer.tally.begin(job.name, job.plan.size, job.plan.chunks))
         with flight(self.destination.workers, self.transfer.wait) as helpers:
             self._prepare_connections(helpers)
-            self._ask("first manifest", job.begin)
+            if job.begin is not None:
+                self._ask("first manifest", job.begin)
+            if job.upload.begins:
+                self._ask("begin", job.upload.begin)
             self.move(ranges(job.plan.chunks, self._per_request))
         job.source.check_unchanged()
-        if job.capabilities.commit_is_request:
-            self._ask("commit", job.upload.commit)
+        if job.upload.commits:
+            stored = self._ask("commit", job.upload.commit)
         else:
-            job.upload.commit(self.transfer.wait)
-        self._ask("last manifest", lambda wait: job.commit(job.source.sha256, wait))
+            stored = job.upload.commit(self.transfer.wait)
+        commit = job.commit
+        if commit is not None:
+            self._ask("last manifest", lambda wait: commit(job.source.sha256, stored, wait))
+        return stored
 
     # --- connections and manifests
 
-    def _ask(self, name: str, call: Callable[[Wait], object]) -> None:
-        self.context.attempter.send(Request(name, call), self.destination, self.transfer)
+    def _ask(self, name: str, call: Callable[[Wait], T]) -> T:
+        return self.context.attempter.send(Request(name, call), self.destination, self.transfer)
 
     def _prepare_connections(self, helpers: Flight[None]) -> None:
         """Log in as many connections as the chunks will use, but the one of the manifest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from atxfer._catalog.base import Entry
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import Manifest
+from atxfer._format.sealing import SEAL_OVERHEAD
 from atxfer._operations import shares
 from atxfer._operations.home import Home
 from atxfer.model import RemoteFile
@@ -19,7 +20,15 @@ _MANIFESTS_PER_REQUEST = 64
 
 def stored_file(manifest: Manifest) -> StoredFile:
     """Return the part of a manifest that a store understands."""
-    return StoredFile(manifest.file_id, manifest.owner, manifest.chunks, manifest.location)
+    return StoredFile(
+        file_id=manifest.file_id,
+        owner=manifest.owner,
+        chunks=manifest.chunks,
+        location=manifest.location,
+        size=manifest.size,
+        chunk_size=manifest.chunk_size,
+        overhead=SEAL_OVERHEAD,
+    )
 
 
 def entries(home: Home, transfer: Transfer) -> list[Entry]:

@@ -20,7 +20,7 @@ from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import SharingFailed
 from atxfer.model import Receipt, chunk_count
 from atxfer.stores.atserver import CHUNK_GRACE
-from atxfer.stores.base import UploadPlan
+from atxfer.stores.base import StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
 __all__ = ["Order", "upload"]
@@ -74,8 +74,8 @@ def _send(
     began = transfer.wait.clock.monotonic()
     plan = UploadPlan(manifest.file_id, manifest.size, manifest.chunk_size, manifest.chunks, ttl)
 
-    def commit(sha256: str, wait: Wait) -> None:
-        whole = replace(manifest, state=COMPLETE, sha256=sha256)
+    def commit(sha256: str, stored: StoredFile, wait: Wait) -> None:
+        whole = replace(manifest, state=COMPLETE, sha256=sha256, location=stored.location)
         home.catalog.write(whole, _ttl_left(ttl, wait.clock.monotonic() - began), wait)
 
     job = UploadJob(
@@ -106,7 +106,12 @@ def _send(
         statistics=summary.statistics,
     )
     if keys:
-        whole = replace(manifest, state=COMPLETE, sha256=summary.sha256)
+        whole = replace(
+            manifest,
+            state=COMPLETE,
+            sha256=summary.sha256,
+            location=summary.stored.location,
+        )
         try:
             shares.share(home, whole, keys, left, transfer)
         except SharingFailed as error:

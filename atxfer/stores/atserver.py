@@ -70,7 +70,6 @@ class AtServerStore:
             chunk_ladder=((256 * KIB, 8 * KIB), (64 * MIB, 32 * KIB)),
             max_default_chunk=128 * KIB,
             target_chunks=2048,
-            commit_is_request=False,  # the manifest makes chunks a file
         )
 
     def open_upload(
@@ -133,7 +132,13 @@ class AtServerStore:
 
 
 class AtServerUpload:
-    """One file on its way to an atServer."""
+    """One file on its way to an atServer.
+
+    There is nothing to begin and nothing to end: the manifest makes chunks a file, and who removes
+    it removes them.
+    """
+
+    begins = commits = False
 
     def __init__(self, store: AtServerStore, plan: UploadPlan) -> None:
         self._store = store
@@ -144,6 +149,12 @@ class AtServerUpload:
     def token(self) -> bytes:
         """The file id: it is all that finds the chunks again."""
         return self._plan.file_id.encode("ascii")
+
+    def begin(self, wait: Wait) -> None:
+        """Ask nothing."""
+
+    def abort(self, wait: Wait) -> None:
+        """Ask nothing."""
 
     def prepare(self, wait: Wait) -> None:
         """Log one more connection in."""

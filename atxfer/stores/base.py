@@ -46,7 +46,6 @@ class Capabilities:
         max_default_chunk: Above the ladder, the chunk size doubles up to this ...
         target_chunks: ... so that the file has at most so many chunks.
         parallel: Whether several requests may carry chunks of one file at a time.
-        commit_is_request: Whether ``commit`` asks the server anything.
     """
 
     max_request_bytes: int
@@ -62,7 +61,6 @@ class Capabilities:
     max_default_chunk: int = 8 << 20
     target_chunks: int = 2048
     parallel: bool = True
-    commit_is_request: bool = True
 
     def wire_bytes(self, chunk_bytes: int) -> int:
         """Return what a sealed chunk of this size takes in a request."""
@@ -79,6 +77,9 @@ class UploadPlan:
         chunk_size: Bytes of each plain chunk but the last.
         chunks: How many chunks.
         ttl: Seconds the chunks are to live, or None for ever.
+        name: What the file is called, where a store may know that; empty where it may not.
+        overhead: Bytes that sealing adds to each chunk.
+        trailer: Bytes that follow the last chunk, in the same request.
     """
 
     file_id: str
@@ -86,6 +87,18 @@ class UploadPlan:
     chunk_size: int
     chunks: int
     ttl: Optional[float]
+    name: str = ""
+    overhead: int = 0
+    trailer: int = 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the whole as it is stored, where its chunks lie one behind the other."""
+        return self.size + self.chunks * self.overhead + self.trailer
+
+    def offset(self, index: int) -> int:
+        """Return where a stored chunk begins in that whole."""
+        return index * (self.chunk_size + self.overhead)
 
 
 @dataclass(frozen=True)
@@ -97,12 +110,24 @@ class StoredFile:
         owner: The atSign whose server holds them; empty where stores have no owners.
         chunks: How many chunks.
         location: What else the store must know to find them, as plain JSON values.
+        size: Bytes of the plain file.
+        chunk_size: Bytes of each plain chunk but the last.
+        overhead: Bytes that sealing has added to each chunk.
     """
 
     file_id: str
     owner: str
     chunks: int
     location: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 0
+    chunk_size: int = 0
+    overhead: int = 0
+
+    def span(self, indexes: range) -> tuple[int, int]:
+        """Return where these stored chunks begin and end, one behind the other."""
+        step = self.chunk_size + self.overhead
+        last = min(indexes.stop * self.chunk_size, self.size) + indexes.stop * self.overhead
+        return indexes.start * step, last
 
 
 class ChunksFailed(TransferError):
@@ -124,7 +149,24 @@ class Upload(Protocol):
 
     @property
     def token(self) -> bytes:
-        """What a journal keeps, to open the same upload again after a crash."""
+        """What a journal keeps, to open the same upload again after a crash.
+
+        It may change with each call, and is empty while there is nothing to go on with.
+        """
+        ...
+
+    @property
+    def begins(self) -> bool:
+        """Whether ``begin`` has to be called: it is a request."""
+        ...
+
+    @property
+    def commits(self) -> bool:
+        """Whether ``commit`` is a request."""
+        ...
+
+    def begin(self, wait: Wait) -> None:
+        """Make the server ready to take chunks; before any of them, until it has succeeded."""
         ...
 
     def prepare(self, wait: Wait) -> None:
@@ -145,7 +187,11 @@ class Upload(Protocol):
         ...
 
     def commit(self, wait: Wait) -> StoredFile:
-        """End the upload; called once all chunks are stored."""
+        """End the upload; called once all chunks are stored, until it has succeeded."""
+        ...
+
+    def abort(self, wait: Wait) -> None:
+        """Remove what was stored, if the store keeps uploads that have not ended apart."""
         ...
 
 

@@ -57,6 +57,28 @@ def test_the_order_of_an_upload() -> None:
         assert w.manifests == ["uploading", summary.sha256]
 
 
+def test_a_store_without_a_catalog_has_no_manifests() -> None:
+    """Then the store's own begin and commit are all there is around the chunks."""
+    with world(FakeStore(begins=True), cap=1) as w:
+        w.catalog = False
+        summary = w.upload(content(6))
+        assert w.store.requests == ["begin", "put 0-3", "put 4-5", "commit"]
+        assert summary.stored.file_id == FILE_ID
+
+
+def test_a_begin_that_fails_is_tried_again() -> None:
+    """Before any chunk is sent; what fails for good ends the upload."""
+    with world(FakeStore("500 ok", begins=True), cap=1) as w:
+        w.catalog = False
+        w.upload(content(1))
+        assert w.store.requests == ["begin", "begin", "put 0-0", "commit"]
+    with world(FakeStore("400", begins=True), cap=1) as w:
+        w.catalog = False
+        with pytest.raises(RequestRejected):
+            w.upload(content(1))
+        assert w.store.requests == ["begin"]
+
+
 def test_an_empty_file_has_no_chunks_but_two_manifests() -> None:
     """It exists for a reader like any other."""
     with world() as w:

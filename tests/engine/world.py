@@ -40,6 +40,7 @@ class World:
         settings = {"backoff_initial": 0.0, "backoff_max": 0.0, **config}
         self.engine = Engine(TransferConfig().but(**settings), clock=clock)
         self.destination = self.engine.destination("fake", cap)
+        self.catalog = True
         self.manifests: list[str] = []
         self.sealed: list[int] = []
 
@@ -66,8 +67,8 @@ class World:
                 capabilities=self.store.capabilities,
                 destination=self.destination,
                 seal=self._seal,
-                begin=lambda wait: self._write("uploading", wait),
-                commit=lambda sha256, wait: self._write(sha256, wait),
+                begin=(lambda wait: self._write("uploading", wait)) if self.catalog else None,
+                commit=(lambda sha, stored, wait: self._write(sha, wait)) if self.catalog else None,
                 overhead=1,
                 progress=progress,
             )

@@ -45,6 +45,7 @@ class FakeStore:
         always: What happens to every request of a kind, as ``{"prepare": "hang"}``; such requests
             take no word of the script.
         capabilities: What it can take; small chunks, four to a request, if not given.
+        begins: Whether uploads have to be begun.
         before: Called with the name of each request and the number of those in flight, before it
             is done.
     """
@@ -55,6 +56,7 @@ class FakeStore:
         *,
         always: Optional[Mapping[str, str]] = None,
         capabilities: Optional[Capabilities] = None,
+        begins: bool = False,
         before: Optional[Callable[[str, int], None]] = None,
     ) -> None:
         self.capabilities = capabilities if capabilities is not None else small()
@@ -63,6 +65,7 @@ class FakeStore:
         self.writes: dict[tuple[str, int], int] = {}
         self.in_flight = 0
         self.peak = 0
+        self.begins = begins
         self.before = before
         self._always = dict(always or {})
         self._script = iter(script.split())
@@ -152,9 +155,12 @@ class FakeStore:
 class FakeUpload:
     """One file on its way to a FakeStore."""
 
+    commits = True
+
     def __init__(self, store: FakeStore, plan: UploadPlan) -> None:
         self.store = store
         self.plan = plan
+        self.begins = store.begins
         self.committed = False
 
     @property
@@ -165,6 +171,16 @@ class FakeUpload:
     def prepare(self, wait: Wait) -> None:
         """Count a login."""
         with self.store.request("prepare", wait):
+            pass
+
+    def begin(self, wait: Wait) -> None:
+        """Count it."""
+        with self.store.request("begin", wait):
+            pass
+
+    def abort(self, wait: Wait) -> None:
+        """Count it."""
+        with self.store.request("abort", wait):
             pass
 
     def put(self, chunks: Sequence[Chunk], wait: Wait) -> None:
