@@ -59,7 +59,7 @@ def test_the_order_of_an_upload() -> None:
 
 def test_a_store_without_a_catalog_has_no_manifests() -> None:
     """Then the store's own begin and commit are all there is around the chunks."""
-    with world(FakeStore(begins=True), cap=1) as w:
+    with world(store=FakeStore(begins=True), cap=1) as w:
         w.catalog = False
         summary = w.upload(content(6))
         assert w.store.requests == ["begin", "put 0-3", "put 4-5", "commit"]
@@ -68,11 +68,11 @@ def test_a_store_without_a_catalog_has_no_manifests() -> None:
 
 def test_a_begin_that_fails_is_tried_again() -> None:
     """Before any chunk is sent; what fails for good ends the upload."""
-    with world(FakeStore("500 ok", begins=True), cap=1) as w:
+    with world(store=FakeStore("500 ok", begins=True), cap=1) as w:
         w.catalog = False
         w.upload(content(1))
         assert w.store.requests == ["begin", "begin", "put 0-0", "commit"]
-    with world(FakeStore("400", begins=True), cap=1) as w:
+    with world(store=FakeStore("400", begins=True), cap=1) as w:
         w.catalog = False
         with pytest.raises(RequestRejected):
             w.upload(content(1))
