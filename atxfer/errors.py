@@ -24,6 +24,7 @@
     |   +-- ServerFault*, Overloaded*, Throttled*, AnswerMissing*
     |   +-- RequestRejected, ProtocolViolation, RetryAfterTooLong
     +-- SharingFailed ................... as its causes   the file is there, but not shared
+    +-- NotSupported ........................ 13   this kind of store can't do that
     +-- DeadlineExceeded .................... 11
     +-- Cancelled ........................... 12
 
@@ -68,6 +69,7 @@ __all__ = [
     "NotAuthorized",
     "NotFound",
     "NotShared",
+    "NotSupported",
     "Overloaded",
     "PassphraseRequired",
     "ProtocolViolation",
@@ -517,6 +519,12 @@ class SharingFailed(TransferError):
         )
         failed.__cause__ = next(iter(failures.values()))
         return failed
+
+
+class NotSupported(TransferError):
+    """The store, or the server behind it, has no such thing."""
+
+    exit_code = 13
 
 
 # --- ended by us

@@ -127,6 +127,7 @@ class DownloadDriver(Driver[range, _Group]):
         with open_target(self._job.target, file.name, size=file.size, fsync=fsync) as sink:
             self._sink = sink
             self.move(ranges(chunks, self._per_read))
+            self._job.download.check()
             sink.verify(file.size, file.sha256)
         return sink.path
 

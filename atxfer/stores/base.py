@@ -21,6 +21,9 @@ __all__ = [
     "Capabilities",
     "ChunksFailed",
     "Download",
+    "Leftover",
+    "ObjectInfo",
+    "ObjectStore",
     "Store",
     "StoredFile",
     "Upload",
@@ -207,6 +210,14 @@ class Download(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Compare the whole with what the store says of it, once all chunks were got; ask nothing.
+
+        Raises:
+            ChecksumMismatch: It is not what was stored.
+        """
+        ...
+
 
 class Store(Protocol):
     """A place where chunks lie."""
@@ -234,4 +245,105 @@ class Store(Protocol):
         Raises:
             ChunkMissing: One is not there any more.
         """
+        ...
+
+
+# --- stores in which a file is one object, of a name that others may know, too
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What a store says of an object.
+
+    Attributes:
+        address: What names it: an URL that the store's ``stat`` takes.
+        name: What it is called; may be hostile.
+        size: Bytes, as they are stored.
+        version: Changes whenever the content does, as an ETag; empty where the store has none.
+        modified_at: Epoch seconds, or None where the store doesn't say.
+        expires_at: Epoch seconds, or None if it never expires.
+    """
+
+    address: str
+    name: str
+    size: int
+    version: str = ""
+    modified_at: Optional[float] = None
+    expires_at: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """An upload that did not end, and what was stored of it.
+
+    Attributes:
+        address: Where the object would lie.
+        token: What the store knows the upload by, as ``Upload.token``.
+        begun_at: Epoch seconds, or None where the store doesn't say.
+    """
+
+    address: str
+    token: bytes
+    begun_at: Optional[float] = None
+
+
+class ObjectStore(Store, Protocol):
+    """A store whose files are objects: one behind the other lie all chunks, then a trailer.
+
+    ``StoredFile.location`` holds what ``ObjectInfo`` does, under the same names. ``delete`` removes
+    the object, whichever chunks are named, and ``extend`` raises ChunkMissing if it is not there.
+    """
+
+    def stat(self, address: str, wait: Wait) -> ObjectInfo:
+        """Ask for one object, in one request.
+
+        Raises:
+            ValueError: This is no address in this store.
+            FileNotFound: There is none.
+            FileExpired: It was there, and its time is over.
+        """
+        ...
+
+    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
+        """Return exactly these bytes of an object, in one request.
+
+        Raises:
+            ChunkMissing: It is gone.
+            ChunkCorrupt: Its content is another one than ``info`` says.
+        """
+        ...
+
+    def objects(self, wait: Wait) -> Sequence[ObjectInfo]:
+        """Return all that lie below the store's address.
+
+        Raises:
+            NotSupported: The store can't list.
+        """
+        ...
+
+    def url(
+        self, info: ObjectInfo, ttl: Optional[float], wait: Wait
+    ) -> tuple[str, Optional[float]]:
+        """Return an URL by which anybody can read an object, and the epoch second it ends at.
+
+        Args:
+            info: The object.
+            ttl: Seconds the URL is to be good for, or None for as long as the store allows.
+            wait: Cancellation and deadline of the transfer this is for.
+
+        Raises:
+            ValueError: The store can't let it be good for so long.
+        """
+        ...
+
+    def leftovers(self, wait: Wait) -> Sequence[Leftover]:
+        """Return the uploads below the store's address that did not end.
+
+        Raises:
+            NotSupported: The store can't list them.
+        """
+        ...
+
+    def drop(self, leftover: Leftover, wait: Wait) -> None:
+        """Remove what was stored of an upload that did not end, there or not."""
         ...

@@ -47,6 +47,17 @@ def test_every_size_arrives(tmp_path: Path, cap: int, size: int) -> None:
         assert stream.getvalue() == data
 
 
+def test_what_the_store_says_of_the_whole_has_its_word(tmp_path: Path) -> None:
+    """All chunks are sound, but the whole is not what was stored: nothing takes its name."""
+    data = content(6)
+    with world() as w:
+        w.hold(data)
+        w.store.has_wrong_checksum = True
+        with pytest.raises(ChecksumMismatch):
+            w.download(data, tmp_path / "copy")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_sparse_file_larger_than_memory_is_moved_in_pieces(tmp_path: Path) -> None:
     """The budget bounds what is held, whatever the size of the file."""
     size, chunk = 24 << 20, 1 << 20

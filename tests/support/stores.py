@@ -9,6 +9,7 @@ from typing import Callable, Optional
 
 from atxfer.errors import (
     AnswerMissing,
+    ChecksumMismatch,
     ChunkMissing,
     ConnectionLost,
     LoginRefused,
@@ -66,6 +67,7 @@ class FakeStore:
         self.in_flight = 0
         self.peak = 0
         self.begins = begins
+        self.has_wrong_checksum = False
         self.before = before
         self._always = dict(always or {})
         self._script = iter(script.split())
@@ -213,6 +215,11 @@ class FakeDownload:
     def __init__(self, store: FakeStore, file_id: str) -> None:
         self.store = store
         self.file_id = file_id
+
+    def check(self) -> None:
+        """Compare what was got with the checksum of the whole, which is a wrong one if told so."""
+        if self.store.has_wrong_checksum:
+            raise ChecksumMismatch("the whole is another one")
 
     def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
         """Return chunks; ``flip`` changes a bit of the first one, ``cut`` shortens it."""
