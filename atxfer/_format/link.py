@@ -12,9 +12,6 @@ file has another key.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 import urllib.parse
 from dataclasses import dataclass, field
 
@@ -27,14 +24,13 @@ from atxfer._crypto.primitives import (
     base64_encode,
     random_bytes,
 )
+from atxfer._format.fragment import key_text, read_key
 from atxfer._format.manifest import FORMAT_VERSION, is_file_id
 from atxfer.errors import ManifestInvalid
 
 __all__ = ["SCHEME", "Link", "is_link", "link_name", "link_note_name"]
 
 SCHEME = "atxfer"
-
-_KEY = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 def link_name(file_id: str) -> str:
@@ -84,13 +80,7 @@ class Link:
         file_id = parts.path.strip("/")
         if parts.scheme != SCHEME or len(owner) < 2 or parts.query or not is_file_id(file_id):
             raise ValueError(f"a link reads {SCHEME}://ATSIGN/FILE-ID#KEY")
-        if _KEY.fullmatch(parts.fragment) is None:
-            raise ValueError("the link is cut short: behind # it has a key of 43 characters")
-        try:
-            key = base64.b64decode(parts.fragment + "=", altchars=b"-_", validate=True)
-        except binascii.Error:  # pragma: no cover  # the pattern allows nothing else
-            raise ValueError("the link's key is not base64") from None
-        return cls(owner, file_id, key)
+        return cls(owner, file_id, read_key(parts.fragment))
 
     def seal(self, manifest: str) -> str:
         """Return the value of the link record: the signed manifest under the link key."""
@@ -121,5 +111,4 @@ class Link:
 
     def __str__(self) -> str:
         owner = urllib.parse.quote(self.owner[1:])
-        key = base64.urlsafe_b64encode(self.key).decode("ascii").rstrip("=")
-        return f"{SCHEME}://{owner}/{self.file_id}#{key}"
+        return f"{SCHEME}://{owner}/{self.file_id}#{key_text(self.key)}"

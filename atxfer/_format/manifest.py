@@ -125,7 +125,7 @@ class Manifest:
         file_key: 32 bytes.
         sha256: Of the whole file, in hex; empty while the upload is under way.
         state: :data:`UPLOADING` or :data:`COMPLETE`.
-        owner: The atSign on whose server it lies, as ``@alice``.
+        owner: The atSign whose file it is, as ``@alice``; empty where files have no owners.
         created_at: Epoch seconds, kept to the millisecond.
         location: What else a store must know to find the chunks, as plain JSON values.
         shared_at: In a copy for a recipient: when it was made, as ``created_at``.
@@ -164,18 +164,33 @@ class Manifest:
         Raises:
             ValueError: The location is too large, or is no JSON.
         """
-        body = json.dumps(
+        body = self.to_body()
+        signature = base64_encode(sign(body.encode("utf-8")))
+        text = f'{body[:-1]}{_SIGNATURE}{signature}"}}'
+        if len(text.encode("utf-8")) > MAX_MANIFEST_BYTES:
+            raise ValueError(f"a manifest has at most {MAX_MANIFEST_BYTES} bytes")
+        return text
+
+    def to_body(self) -> str:
+        """Return the manifest as JSON without a signature, for what is authenticated otherwise."""
+        return json.dumps(
             _members(self),
             sort_keys=True,
             separators=(",", ":"),
             ensure_ascii=False,
             allow_nan=False,
         )
-        signature = base64_encode(sign(body.encode("utf-8")))
-        text = f'{body[:-1]}{_SIGNATURE}{signature}"}}'
-        if len(text.encode("utf-8")) > MAX_MANIFEST_BYTES:
-            raise ValueError(f"a manifest has at most {MAX_MANIFEST_BYTES} bytes")
-        return text
+
+    @classmethod
+    def from_body(cls, body: str) -> Manifest:
+        """Return the manifest of a text that is known to be authentic, everything in it checked.
+
+        Raises:
+            ManifestInvalid: It is not of this format.
+        """
+        members = _parse(body)
+        _check_version(members)
+        return _built(members)
 
     @classmethod
     def from_text(
@@ -224,7 +239,7 @@ def _fault(manifest: Manifest) -> Optional[str]:
         return f"a state is {UPLOADING} or {COMPLETE}"
     if (_SHA256.fullmatch(m.sha256) is None) if m.state == COMPLETE else m.sha256:
         return "a complete file has a SHA-256 in lower-case hex, another none"
-    if _OWNER.fullmatch(m.owner) is None or m.owner != m.owner.lower():
+    if m.owner and (_OWNER.fullmatch(m.owner) is None or m.owner != m.owner.lower()):
         return "an owner is an atSign in lower case"
     if not all(0 <= at * 1000 <= MAX_INTEGER for at in (m.created_at, m.shared_at or 0)):
         return "a time is in seconds since 1970"
@@ -273,14 +288,23 @@ def _read(text: str, verify: Verify) -> Manifest:
     body, signature = _split(text)
     members = _parse(body)
     # Before the signature: a later version may be signed in another way.
+    _check_version(members)
+    if not verify(signature, body.encode("utf-8")):
+        raise ManifestInvalid("the manifest is not signed by its owner")
+    return _built(members)
+
+
+def _check_version(members: Mapping[str, Any]) -> None:
     version = members.get("version")
     if type(version) is not int or version != FORMAT_VERSION:
         raise ManifestInvalid(
             "the manifest is of a version that this program doesn't know",
             remedy="Upgrade atxfer.",
         )
-    if not verify(signature, body.encode("utf-8")):
-        raise ManifestInvalid("the manifest is not signed by its owner")
+
+
+def _built(members: Mapping[str, Any]) -> Manifest:
+    """Return the manifest that has these members, all of them checked."""
     for member, kind in _TYPES.items():
         # `type` and not isinstance: true is no number.
         if type(members.get(member)) is not kind:
