@@ -91,9 +91,7 @@ def additional(id_: str, index: int, chunks: int) -> str:
 
 def seal(nonce: bytes, plain: bytes, place: str) -> bytes:
     """Return a sealed chunk."""
-    gcm = Cipher(algorithms.AES(FILE_KEY), modes.GCM(nonce)).encryptor()
-    gcm.authenticate_additional_data(place.encode("ascii"))
-    return nonce + gcm.update(plain) + gcm.finalize() + gcm.tag
+    return gcm(FILE_KEY, nonce, plain, place)
 
 
 def chunk(index: int, chunks: int, nonce: bytes, plain: bytes) -> dict[str, Any]:
@@ -158,7 +156,8 @@ def manifest(name: str, text: str) -> dict[str, Any]:
 def _again(text: str) -> str:
     """Return what a writer that knows version 1 alone makes of the members it knows."""
     values = json.loads(text)
-    return body({name: values[name] for name in members()})
+    known = [*members(), "shared_at_ms"]
+    return body({name: values[name] for name in known if name in values})
 
 
 def manifests() -> list[dict[str, Any]]:
@@ -173,6 +172,7 @@ def manifests() -> list[dict[str, Any]]:
         manifest("one byte over a chunk", body(members(size=8193, chunks=2))),
         manifest("large", body(members(**big))),
         manifest("name beyond ASCII", body(members(name="Überweisung 👋.csv"))),
+        manifest("a copy for a recipient", body(members(shared_at_ms=1_790_000_060_500))),
         manifest("elsewhere", body(members(location={"store": "s3://bucket", "parts": [1, 2.5]}))),
         manifest("members of a later version", body(members(compression="zstd", weight=1e300))),
         manifest("written with spaces and escapes", json.dumps(members(name="Ü"), indent=1)),
@@ -226,24 +226,91 @@ def refused() -> list[dict[str, str]]:
         ("a time before 1970", members(created_at_ms=-1)),
         ("a time that is a fraction", members(created_at_ms=1.5)),
         ("a location that is a list", members(location=[])),
+        ("a time of sharing that is a text", members(shared_at_ms="1")),
     ]
     changes += [(f"no {name}", without(name)) for name in members()]
     cases += [(why, signed(body(values))) for why, values in changes]
     return [{"why": why, "text": text} for why, text in cases]
 
 
+def platform_sealed(key: bytes, iv: bytes, plain: str) -> str:
+    """Return a text as the platform encrypts records: AES-256-CTR of it, padded by PKCS#7."""
+    data = plain.encode("utf-8")
+    pad = 16 - len(data) % 16
+    ctr = Cipher(algorithms.AES(key), modes.CTR(iv)).encryptor()
+    return b64(ctr.update(data + bytes([pad]) * pad) + ctr.finalize())
+
+
 def record() -> dict[str, str]:
     """Return a manifest's record as it lies on the server."""
     self_key, iv = bytes(range(32)), bytes(range(0xF0, 0x100))
-    text = signed(body(members())).encode("utf-8")
-    pad = 16 - len(text) % 16
-    ctr = Cipher(algorithms.AES(self_key), modes.CTR(iv)).encryptor()
+    plain = signed(body(members()))
     return {
         "self_key": b64(self_key),
         "iv_nonce": b64(iv),
-        "text": text.decode("utf-8"),
+        "text": plain,
         "key": f"{file_id(FILE_ID_BYTES)}.files.atxfer@alice",
-        "value": b64(ctr.update(text + bytes([pad]) * pad) + ctr.finalize()),
+        "value": platform_sealed(self_key, iv, plain),
+    }
+
+
+def share() -> dict[str, str]:
+    """Return the copy for @bob as it lies on the server; his key is that of the platform's vectors.
+
+    ``sharedKeyEnc`` has random padding, so it is made by whoever tests with it.
+    """
+    pair_key, iv = bytes(range(0x20, 0x40)), bytes(range(0xE0, 0xF0))
+    plain = signed(body(members(shared_at_ms=1_790_000_060_500)))
+    return {
+        "pair_key": b64(pair_key),
+        "iv_nonce": b64(iv),
+        "text": plain,
+        "key": f"@bob:{file_id(FILE_ID_BYTES)}.files.atxfer@alice",
+        "value": platform_sealed(pair_key, iv, plain),
+    }
+
+
+def gcm(key: bytes, nonce: bytes, plain: bytes, additional_: str) -> bytes:
+    """Return nonce, ciphertext and tag."""
+    cipher = Cipher(algorithms.AES(key), modes.GCM(nonce)).encryptor()
+    cipher.authenticate_additional_data(additional_.encode("utf-8"))
+    return nonce + cipher.update(plain) + cipher.finalize() + cipher.tag
+
+
+def link() -> dict[str, str]:
+    """Return a link, and the record it opens."""
+    key, nonce, id_ = bytes(range(0x40, 0x60)), bytes(range(64, 76)), file_id(FILE_ID_BYTES)
+    plain = signed(body(members()))
+    fragment = base64.urlsafe_b64encode(key).decode("ascii").rstrip("=")
+    return {
+        "link": f"atxfer://alice/{id_}#{fragment}",
+        "text": plain,
+        "key": f"public:_link.{id_}.atxfer@alice",
+        "value": b64(gcm(key, nonce, plain.encode("utf-8"), f"atxfer-link:1:@alice:{id_}")),
+    }
+
+
+def sealed_object() -> dict[str, str]:
+    """Return a file of two chunks as one object, and the key of it."""
+    key, id_ = bytes(range(0x60, 0x80)), file_id(FILE_ID_BYTES)
+    plain = b"hello, world"
+    values = members(
+        name="greeting.txt",
+        size=12,
+        chunk_size=8,
+        chunks=2,
+        owner="",
+        sha256=hashlib.sha256(plain).hexdigest(),
+    )
+    whole = b"".join(
+        gcm(FILE_KEY, bytes([start]) * 12, plain[start : start + 8], additional(id_, i, 2))
+        for i, start in enumerate((0, 8))
+    )
+    trailer = gcm(key, bytes(range(80, 92)), body(values).encode("utf-8"), "atxfer-object:1")
+    return {
+        "object_key": base64.urlsafe_b64encode(key).decode("ascii").rstrip("="),
+        "plain_hex": plain.hex(),
+        "object_hex": (whole + trailer + len(trailer).to_bytes(4, "big") + b"ATXFER1\n").hex(),
     }
 
 
@@ -269,6 +336,9 @@ def vectors() -> dict[str, Any]:
         "manifests": manifests(),
         "refused": refused(),
         "record": record(),
+        "share": share(),
+        "link": link(),
+        "object": sealed_object(),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,10 +16,15 @@ from atxfer._crypto.primitives import (
     rsa_verify_sha256,
 )
 from atxfer._crypto.sharing import open_text
+from atxfer._format.fragment import read_key
+from atxfer._format.link import Link, link_name
 from atxfer._format.manifest import Manifest, chunk_name, is_file_id, is_name, manifest_name
-from atxfer._format.sealing import Sealer
+from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
+from atxfer._format.trailer import MAX_TRAILER, open_trailer
+from atxfer.atprotocol.atkey import AtKey
 from atxfer.errors import ManifestInvalid
 from atxfer.model import Chunk
+from atxfer.stores.base import StoredFile
 from tests.format import reference
 from tests.support.vectors import DATA, alice_keys, format_vectors
 
@@ -162,3 +168,44 @@ def test_a_record_is_decrypted() -> None:
     assert text == record["text"]
     manifest = read(text)
     assert record["key"] == f"{manifest_name(manifest.file_id)}.atxfer{manifest.owner}"
+
+
+def test_a_share_is_decrypted() -> None:
+    """The recipient's copy opens with the key of the pair, and is the owner's."""
+    share = VECTORS["share"]
+    text = open_text(base64_decode(share["pair_key"]), share["value"], share["iv_nonce"])
+    assert text == share["text"]
+    assert read(text).shared_at == 1_790_000_060.5
+    assert AtKey.parse(share["key"]).name == manifest_name(FILE_ID)
+
+
+def test_a_link_is_followed() -> None:
+    """From its text to the manifest, by the record that a reader looks for."""
+    vector = VECTORS["link"]
+    link = Link.parse(vector["link"])
+    assert vector["key"] == f"public:{link_name(link.file_id)}.atxfer{link.owner}"
+    assert link.open(vector["value"]) == vector["text"]
+    assert read(vector["text"]).file_id == link.file_id
+    assert str(link) == vector["link"]
+
+
+def test_a_sealed_object_is_opened() -> None:
+    """The trailer tells where the chunks are, and each of them opens."""
+    vector = VECTORS["object"]
+    whole = bytes.fromhex(vector["object_hex"])
+    manifest = open_trailer(whole[-MAX_TRAILER:], read_key(vector["object_key"]))
+    sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
+    stored = StoredFile(
+        manifest.file_id,
+        "",
+        manifest.chunks,
+        size=manifest.size,
+        chunk_size=manifest.chunk_size,
+        overhead=SEAL_OVERHEAD,
+    )
+    plain = b""
+    for index in range(manifest.chunks):
+        start, stop = stored.span(range(index, index + 1))
+        plain += sealer.open(Chunk(index, whole[start:stop])).data
+    assert plain.hex() == vector["plain_hex"]
+    assert hashlib.sha256(plain).hexdigest() == manifest.sha256
