@@ -19,6 +19,7 @@ from atxfer._format.manifest import COMPLETE, is_file_id
 from atxfer._observe.progress import Callback
 from atxfer._operations import downloads, files, links, shares, uploads
 from atxfer._operations.home import Home
+from atxfer._operations.orders import Order, Wish
 from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach, StrPath
 from atxfer.atprotocol.atkey import normalise_atsign
@@ -362,14 +363,14 @@ class Client:
         """Return the body of an upload."""
         seconds = self._config.ttl if ttl is None else _checked_ttl(self._config, ttl)
         with_whom = shares.checked_recipients(self._home, share_with)
-        order = uploads.Order(source, name, seconds, progress, with_whom)
+        order = Order(source, name, seconds, progress, with_whom)
         return lambda transfer: uploads.upload(self._home, order, transfer)
 
     def _download(
         self, file: FileLike, target: Writable, progress: Optional[Callback]
     ) -> Callable[[Transfer], Result]:
         """Return the body of a download."""
-        wish = downloads.Wish(target, progress)
+        wish = Wish(target, progress)
         if isinstance(file, str) and is_link(file):
             at, peers = Link.parse(file), self._home.peers
             return lambda transfer: links.download(self._engine, peers, at, wish, transfer)
@@ -405,7 +406,7 @@ def download_link(
     at = Link.parse(link)
     reach = Reach.of(directory, ca_file, config)
     peers = Peers(reach)
-    wish = downloads.Wish(target, progress)
+    wish = Wish(target, progress)
     try:
         return reach.engine.run(
             lambda transfer: links.download(reach.engine, peers, at, wish, transfer), at.file_id

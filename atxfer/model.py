@@ -132,14 +132,15 @@ class RemoteFile:
     """A file as its manifest describes it.
 
     Attributes:
-        file_id: 128 random bits in lower-case base32.
+        file_id: 128 random bits in lower-case base32; in a store without a catalog, its address.
         name: The name it was uploaded under; never a path.
         size: Bytes.
         chunk_size: Bytes of each chunk but the last.
         chunks: How many.
-        sha256: Of the whole file, in hex; empty while the upload is under way.
+        sha256: Of the whole file, in hex; empty while the upload is under way, and where the store
+            doesn't know it.
         state: ``uploading`` or ``complete``.
-        owner: The atSign on whose server it lies.
+        owner: The atSign whose file it is; empty where files have no owners.
         created_at: Epoch seconds.
         expires_at: Epoch seconds, or None if it never expires.
     """
@@ -181,7 +182,12 @@ class SharedFile(RemoteFile):
 class Receipt:
     """What ``upload`` returns: enough to download, extend or delete the file, and the evidence.
 
-    The attributes are those of :class:`RemoteFile`, and ``statistics``.
+    The attributes are those of :class:`RemoteFile`, and:
+
+    Attributes:
+        link: Of a sealed file in a store without a catalog: its address with the key. Nothing else
+            holds the key, so who loses this has lost the file. None elsewhere.
+        statistics: The evidence.
     """
 
     file_id: str
@@ -193,6 +199,7 @@ class Receipt:
     owner: str
     created_at: float
     expires_at: Optional[float]
+    link: Optional[str] = field(default=None, repr=False)
     statistics: Statistics = field(default_factory=Statistics, repr=False)
 
     def as_dict(self) -> dict[str, Any]:

@@ -90,6 +90,7 @@ WALL_CLOCK = {
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.links": "the server says when a file ends as a time of day",
     "_operations.shares": "the same, and a copy says when it was made",
+    "_operations.objects": "a receipt and a trailer say when the file was made",
     "_operations.uploads": "a manifest says when its file was made",
 }
 

@@ -128,7 +128,7 @@ class DownloadDriver(Driver[range, _Group]):
             self._sink = sink
             self.move(ranges(chunks, self._per_read))
             self._job.download.check()
-            sink.verify(file.size, file.sha256)
+            sink.verify(file.size, file.sha256 or None)
         return sink.path
 
     def cost(self, plan: range) -> int:

@@ -45,8 +45,12 @@ class Sink(Protocol):
         """Write a chunk at its place."""
         ...
 
-    def verify(self, size: int, sha256: str) -> None:
+    def verify(self, size: int, sha256: Optional[str]) -> None:
         """Return if the whole is what it should be; called once, after the last chunk.
+
+        Args:
+            size: Bytes it must have.
+            sha256: In hex; None where nobody knows it.
 
         Raises:
             ChecksumMismatch: It is not.
@@ -79,10 +83,10 @@ class Part:
         while self._hashed in self._written:
             self._hash_on(self._written.pop(self._hashed))
 
-    def verify(self, size: int, sha256: str) -> None:
+    def verify(self, size: int, sha256: Optional[str]) -> None:
         """Compare size and SHA-256 of what lies in the file."""
         _compare(os.fstat(self._descriptor).st_size, self._hashed, size)
-        if self._hash.hexdigest() != sha256:
+        if sha256 is not None and self._hash.hexdigest() != sha256:
             raise ChecksumMismatch("the SHA-256 of the file is not that of the manifest")
 
     def _hash_on(self, length: int) -> None:
@@ -130,10 +134,10 @@ class _Stream:
             _write_all(self._stream, chunk)
             self._written += len(chunk)
 
-    def verify(self, size: int, sha256: str) -> None:
+    def verify(self, size: int, sha256: Optional[str]) -> None:
         """Compare size and SHA-256 of what was handed over."""
         _compare(self._written, self._written, size)
-        if self._hash.hexdigest() != sha256:
+        if sha256 is not None and self._hash.hexdigest() != sha256:
             raise ChecksumMismatch(
                 "the SHA-256 of the file is not that of the manifest",
                 remedy="What was written to the file object must not be used.",

@@ -23,6 +23,7 @@ from atxfer._crypto.primitives import (
     random_bytes,
 )
 from atxfer._format.manifest import COMPLETE, MAX_MANIFEST_BYTES, Manifest
+from atxfer._format.sealing import SEAL_OVERHEAD
 from atxfer.errors import ManifestInvalid
 
 __all__ = ["MAX_TRAILER", "Trailer", "new_object_key", "open_trailer"]
@@ -65,15 +66,17 @@ class Trailer:
         return sealed + _END.pack(len(sealed), _MAGIC)
 
 
-def open_trailer(tail: bytes, key: bytes) -> Manifest:
+def open_trailer(tail: bytes, key: bytes, size: int) -> Manifest:
     """Return the manifest of an object.
 
     Args:
         tail: The last :data:`MAX_TRAILER` bytes of the object, or all of a smaller one.
         key: The object key.
+        size: Bytes of the whole object.
 
     Raises:
-        ManifestInvalid: The object was not sealed by atxfer, or not under this key.
+        ManifestInvalid: The object was not sealed by atxfer, not under this key, or a part of it
+            is missing.
     """
     if len(tail) < _END.size:
         raise ManifestInvalid("the object is no sealed file of atxfer's")
@@ -90,4 +93,7 @@ def open_trailer(tail: bytes, key: bytes) -> Manifest:
             "the key in the address doesn't open the object",
             remedy="Copy the whole address: the key stands behind the #.",
         ) from error
-    return Manifest.from_body(body.decode("utf-8", "replace"))
+    manifest = Manifest.from_body(body.decode("utf-8", "replace"))
+    if size != manifest.size + manifest.chunks * SEAL_OVERHEAD + length + _END.size:
+        raise ManifestInvalid("the object has not the length that its manifest tells")
+    return manifest

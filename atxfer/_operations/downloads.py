@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 from atxfer._catalog.base import Entry
 from atxfer._engine.destination import Destination
 from atxfer._engine.engine import Engine
 from atxfer._engine.jobs import DownloadJob
-from atxfer._engine.targets import Writable
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import COMPLETE, Manifest
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
-from atxfer._observe.progress import Callback
 from atxfer._operations.files import stored_file
 from atxfer._operations.home import Home
+from atxfer._operations.orders import Wish
 from atxfer._operations.peers import Peer
 from atxfer.errors import FileNotFound
 from atxfer.model import Result
 from atxfer.stores.base import Capabilities, Download
 
-__all__ = ["Origin", "Wish", "download_own", "fetch", "peer_origin"]
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Where a caller wants a file.
-
-    Attributes:
-        target: A path, a folder, or a writable binary file object.
-        progress: Called back with how far it is.
-    """
-
-    target: Writable
-    progress: Optional[Callback]
+__all__ = ["Origin", "download_own", "fetch", "peer_origin"]
 
 
 @dataclass(frozen=True)

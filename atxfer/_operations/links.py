@@ -10,8 +10,9 @@ from atxfer._engine.engine import Engine
 from atxfer._engine.transfer import Transfer
 from atxfer._format.link import Link, link_name
 from atxfer._format.manifest import COMPLETE, Manifest
-from atxfer._operations.downloads import Wish, fetch, peer_origin
+from atxfer._operations.downloads import fetch, peer_origin
 from atxfer._operations.home import Home
+from atxfer._operations.orders import Wish
 from atxfer._operations.peers import Peer, Peers
 from atxfer.atprotocol.atkey import AtKey
 from atxfer.atprotocol.errors import KeyNotFound

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Optional
 
 from atxfer._crypto.public_key import PublicKey
 from atxfer._engine.jobs import UploadJob
-from atxfer._engine.sources import Readable, Source, open_source
+from atxfer._engine.sources import Source, open_source
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, new_file_key
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
-from atxfer._observe.progress import Callback
 from atxfer._operations import shares
 from atxfer._operations.home import Home
+from atxfer._operations.orders import Order
 from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import SharingFailed
 from atxfer.model import Receipt, chunk_count
@@ -23,26 +23,7 @@ from atxfer.stores.atserver import CHUNK_GRACE
 from atxfer.stores.base import StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["Order", "upload"]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a caller wants uploaded.
-
-    Attributes:
-        source: A path, bytes, or a binary file object.
-        name: The name to keep it under, or None for the source's own.
-        ttl: Seconds it is to live, or None for ever.
-        progress: Called back with how far it is.
-        share_with: The atSigns to share it with.
-    """
-
-    source: Readable
-    name: Optional[str]
-    ttl: Optional[float]
-    progress: Optional[Callback]
-    share_with: Sequence[str] = ()
+__all__ = ["upload"]
 
 
 def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:

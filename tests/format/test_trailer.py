@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from atxfer._format.fragment import key_text, read_key
 from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, new_file_key
+from atxfer._format.sealing import SEAL_OVERHEAD
 from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_trailer
 from atxfer.errors import ManifestInvalid
 
@@ -32,12 +33,26 @@ def test_its_length_is_known_before_the_hash() -> None:
     assert {len(trailer.sealed(digit * 64)) for digit in "09af"} == {trailer.length}
 
 
+CHUNKS = bytes(BEGUN.size + BEGUN.chunks * SEAL_OVERHEAD)
+
+
+def opened(whole: bytes, key: bytes = KEY) -> Manifest:
+    """Return what a reader makes of an object."""
+    return open_trailer(whole[-MAX_TRAILER:], key, len(whole))
+
+
 def test_the_manifest_is_read_from_the_end() -> None:
-    """Whatever stands in front of it."""
-    for front in (b"", b"chunks", bytes(MAX_TRAILER)):
-        manifest = open_trailer((front + Trailer(BEGUN, KEY).sealed("ab" * 32))[-MAX_TRAILER:], KEY)
-        assert (manifest.state, manifest.sha256) == (COMPLETE, "ab" * 32)
-        assert (manifest.name, manifest.file_key) == (BEGUN.name, BEGUN.file_key)
+    """With all that was known of the file, and its hash."""
+    manifest = opened(CHUNKS + Trailer(BEGUN, KEY).sealed("ab" * 32))
+    assert (manifest.state, manifest.sha256) == (COMPLETE, "ab" * 32)
+    assert (manifest.name, manifest.file_key) == (BEGUN.name, BEGUN.file_key)
+
+
+@pytest.mark.parametrize("front", [b"", CHUNKS[1:], CHUNKS + b"x", bytes(MAX_TRAILER)])
+def test_an_object_of_another_length_is_refused(front: bytes) -> None:
+    """A part of it was cut out, or something was put in."""
+    with pytest.raises(ManifestInvalid, match="length"):
+        opened(front + Trailer(BEGUN, KEY).sealed("ab" * 32))
 
 
 def test_nothing_of_it_is_in_the_clear() -> None:
@@ -50,14 +65,14 @@ def test_nothing_of_it_is_in_the_clear() -> None:
 def test_another_key_does_not_open_it() -> None:
     """And the error says what to do."""
     with pytest.raises(ManifestInvalid, match="whole address"):
-        open_trailer(Trailer(BEGUN, KEY).sealed("ab" * 32), new_object_key())
+        opened(CHUNKS + Trailer(BEGUN, KEY).sealed("ab" * 32), new_object_key())
 
 
 @given(st.binary(max_size=200))
 def test_whatever_is_no_trailer_is_told(tail: bytes) -> None:
     """A plain object, an empty one, a cut one: a typed error, nothing else."""
     with pytest.raises(ManifestInvalid):
-        open_trailer(tail, KEY)
+        opened(tail)
 
 
 @given(st.data())
@@ -66,7 +81,7 @@ def test_a_changed_byte_is_noticed(data: st.DataObject) -> None:
     sealed = bytearray(Trailer(BEGUN, KEY).sealed("ab" * 32))
     sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ManifestInvalid):
-        open_trailer(bytes(sealed), KEY)
+        opened(CHUNKS + bytes(sealed))
 
 
 @given(st.binary(min_size=32, max_size=32))

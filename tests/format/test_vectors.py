@@ -193,7 +193,7 @@ def test_a_sealed_object_is_opened() -> None:
     """The trailer tells where the chunks are, and each of them opens."""
     vector = VECTORS["object"]
     whole = bytes.fromhex(vector["object_hex"])
-    manifest = open_trailer(whole[-MAX_TRAILER:], read_key(vector["object_key"]))
+    manifest = open_trailer(whole[-MAX_TRAILER:], read_key(vector["object_key"]), len(whole))
     sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
     stored = StoredFile(
         manifest.file_id,

@@ -1,0 +1,319 @@
+"""Files in a store without a catalog: each is an object, and its address is its file id.
+
+A plain file is the object itself, as any other program of that store makes and reads it. A sealed
+one is its sealed chunks and a trailer (docs/format.md); its key is in the receipt and in links,
+behind a ``#``, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Callable, Optional, TypeVar
+
+from atxfer._engine.destination import Destination
+from atxfer._engine.jobs import DownloadJob, UploadJob
+from atxfer._engine.sources import Source, open_source
+from atxfer._engine.transfer import Transfer
+from atxfer._format.fragment import key_text, read_key
+from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, new_file_key
+from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
+from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_trailer
+from atxfer._operations.orders import Order, Wish
+from atxfer._operations.reach import Reach
+from atxfer._policy.sizing import choose_chunk_size
+from atxfer.model import Chunk, Receipt, RemoteFile, Result, chunk_count
+from atxfer.stores.base import ObjectInfo, ObjectStore, StoredFile, UploadPlan
+from atxfer.waiting import Wait
+
+__all__ = ["Objects", "info_of"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How one file becomes one object.
+
+    Attributes:
+        plan: How it is cut up.
+        seal: What is done to each chunk.
+        key: The object key of a sealed file, or None.
+    """
+
+    plan: UploadPlan
+    seal: Callable[[Chunk], Chunk]
+    key: Optional[bytes]
+
+
+class Objects:
+    """The files of one object store.
+
+    Args:
+        reach: The engine, and how it is configured.
+        store: Where the objects lie.
+        destination: What all requests to it share.
+        encrypt: Whether files that are uploaded are sealed.
+    """
+
+    def __init__(
+        self, reach: Reach, store: ObjectStore, destination: Destination, *, encrypt: bool
+    ) -> None:
+        self._config = reach.config
+        self._engine = reach.engine
+        self._store = store
+        self._destination = destination
+        self._encrypt = encrypt
+
+    # --- up
+
+    def upload(self, order: Order, transfer: Transfer) -> Receipt:
+        """Send a file, and return when it is safely there."""
+        with open_source(
+            order.source, name=order.name, max_file_size=None, wait=transfer.wait
+        ) as source:
+            return self._send(order, source, transfer)
+
+    def _send(self, order: Order, source: Source, transfer: Transfer) -> Receipt:
+        cut = self._sealed(source) if self._encrypt else self._plain(source)
+        job = UploadJob(
+            name=source.name,
+            source=source,
+            plan=cut.plan,
+            upload=self._store.open_upload(cut.plan, transfer.wait),
+            capabilities=self._store.capabilities,
+            destination=self._destination,
+            seal=cut.seal,
+            overhead=cut.plan.overhead,
+            progress=order.progress,
+        )
+        summary = self._engine.upload(job, transfer)
+        info = info_of(summary.stored)
+        return Receipt(
+            file_id=info.address,
+            name=source.name,
+            size=source.size,
+            chunk_size=cut.plan.chunk_size,
+            chunks=chunk_count(source.size, cut.plan.chunk_size),
+            sha256=summary.sha256,
+            owner="",
+            created_at=time.time(),
+            expires_at=info.expires_at,
+            link=None if cut.key is None else _with_key(info.address, cut.key),
+            statistics=summary.statistics,
+        )
+
+    def _plain(self, source: Source) -> _Cut:
+        size = self._chunk_size(source.size, 0)
+        return _Cut(_plan(new_file_id(), source, size, name=source.name), _as_it_is, None)
+
+    def _sealed(self, source: Source) -> _Cut:
+        chunk_size = self._chunk_size(source.size, SEAL_OVERHEAD)
+        manifest = Manifest(
+            file_id=new_file_id(),
+            name=source.name,
+            size=source.size,
+            chunk_size=chunk_size,
+            chunks=chunk_count(source.size, chunk_size),
+            file_key=new_file_key(),
+            sha256="",
+            state=UPLOADING,
+            owner="",
+            created_at=time.time(),
+        )
+        key = new_object_key()
+        trailer = Trailer(manifest, key)
+        sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
+        plan = _plan(
+            manifest.file_id,
+            source,
+            chunk_size,
+            overhead=SEAL_OVERHEAD if manifest.chunks else 0,
+            trailer=trailer.length,
+        )
+
+        def seal(chunk: Chunk) -> Chunk:
+            sealed = sealer.seal(chunk) if manifest.chunks else chunk
+            if chunk.index < plan.chunks - 1:
+                return sealed
+            # The last chunk is read last: the hash of the whole is known now.
+            return replace(sealed, data=sealed.data + trailer.sealed(source.sha256))
+
+        return _Cut(plan, seal, key)
+
+    def _chunk_size(self, size: int, overhead: int) -> int:
+        explicit = self._config.chunk_size
+        return choose_chunk_size(size, self._store.capabilities, explicit, overhead=overhead)
+
+    # --- down
+
+    def download(self, address: str, wish: Wish, transfer: Transfer) -> Result:
+        """Fetch an object, and return when it lies whole and verified at its target.
+
+        Args:
+            address: Of the object; of a sealed one with its key behind a ``#``.
+            wish: Where it is wanted.
+            transfer: For whom.
+        """
+        bare, key = _without_key(address)
+        info = self._stat(bare, transfer)
+        if key is None:
+            chunk_size = self._chunk_size(info.size, 0)
+            chunks = chunk_count(info.size, chunk_size)
+            remote = replace(_remote(info), chunk_size=chunk_size, chunks=chunks)
+            return self._fetch(
+                remote, _stored(info, remote, 0), lambda chunk: chunk, wish, transfer
+            )
+        manifest = self._manifest(info, key, transfer)
+        remote = _described(info, manifest)
+        sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
+        stored = _stored(info, remote, SEAL_OVERHEAD)
+        return self._fetch(remote, stored, sealer.open, wish, transfer)
+
+    def _fetch(
+        self,
+        remote: RemoteFile,
+        stored: StoredFile,
+        open_: Callable[[Chunk], Chunk],
+        wish: Wish,
+        transfer: Transfer,
+    ) -> Result:
+        job = DownloadJob(
+            file=remote,
+            download=self._store.open_download(stored, transfer.wait),
+            capabilities=self._store.capabilities,
+            destination=self._destination,
+            open_=open_,
+            target=wish.target,
+            overhead=stored.overhead,
+            progress=wish.progress,
+        )
+        summary = self._engine.download(job, transfer)
+        return Result(remote, summary.path, summary.statistics)
+
+    def _manifest(self, info: ObjectInfo, key: bytes, transfer: Transfer) -> Manifest:
+        start = max(0, info.size - MAX_TRAILER)
+        tail = self._call(
+            transfer, "trailer", lambda wait: self._store.read(info, start, info.size, wait)
+        )
+        return open_trailer(tail, key, info.size)
+
+    # --- what is there
+
+    def files(self, transfer: Transfer) -> list[RemoteFile]:
+        """Return what lies below the store's address."""
+        return [_remote(info) for info in self._call(transfer, "list", self._store.objects)]
+
+    def file(self, address: str, transfer: Transfer) -> RemoteFile:
+        """Return one object's description; of a sealed one, with its key, the file's."""
+        bare, key = _without_key(address)
+        info = self._stat(bare, transfer)
+        if key is None:
+            return _remote(info)
+        return _described(info, self._manifest(info, key, transfer))
+
+    def delete(self, address: str, transfer: Transfer) -> None:
+        """Remove an object."""
+        info = self._stat(_without_key(address)[0], transfer)
+        stored = _stored(info, _remote(info), 0)
+        self._call(transfer, "delete", lambda wait: self._store.delete(stored, range(1), wait))
+
+    def link(self, address: str, ttl: Optional[float], transfer: Transfer) -> str:
+        """Return an URL by which anybody can download an object."""
+        bare, key = _without_key(address)
+        info = self._stat(bare, transfer)
+        url, _ = self._call(transfer, "link", lambda wait: self._store.url(info, ttl, wait))
+        return url if key is None else _with_key(url, key)
+
+    def _stat(self, address: str, transfer: Transfer) -> ObjectInfo:
+        return self._call(transfer, "stat", lambda wait: self._store.stat(address, wait))
+
+    def _call(self, transfer: Transfer, name: str, ask: Callable[[Wait], T]) -> T:
+        return self._engine.call(self._destination, name, ask, transfer)
+
+
+def _as_it_is(chunk: Chunk) -> Chunk:
+    """Return a chunk of a plain file: it is neither sealed nor opened."""
+    return chunk
+
+
+def _plan(
+    file_id: str,
+    source: Source,
+    chunk_size: int,
+    *,
+    name: str = "",
+    overhead: int = 0,
+    trailer: int = 0,
+) -> UploadPlan:
+    """Return how an object is cut up: it has one chunk at least, be it an empty one."""
+    return UploadPlan(
+        file_id=file_id,
+        size=source.size,
+        chunk_size=chunk_size,
+        chunks=max(1, chunk_count(source.size, chunk_size)),
+        ttl=None,
+        name=name,
+        overhead=overhead,
+        trailer=trailer,
+    )
+
+
+def info_of(stored: StoredFile) -> ObjectInfo:
+    """Return what a store says of an object, as its location keeps it."""
+    return ObjectInfo(**stored.location)
+
+
+def _stored(info: ObjectInfo, remote: RemoteFile, overhead: int) -> StoredFile:
+    return StoredFile(
+        file_id=info.address,
+        owner="",
+        chunks=remote.chunks,
+        location=asdict(info),
+        size=remote.size,
+        chunk_size=remote.chunk_size,
+        overhead=overhead,
+    )
+
+
+def _remote(info: ObjectInfo) -> RemoteFile:
+    """Return what is known of an object without opening it."""
+    return RemoteFile(
+        file_id=info.address,
+        name=info.name,
+        size=info.size,
+        chunk_size=0,
+        chunks=0,
+        sha256="",
+        state=COMPLETE,
+        owner="",
+        created_at=info.modified_at or 0.0,
+        expires_at=info.expires_at,
+    )
+
+
+def _described(info: ObjectInfo, manifest: Manifest) -> RemoteFile:
+    """Return the description of a sealed file."""
+    return replace(
+        _remote(info),
+        name=manifest.name,
+        size=manifest.size,
+        chunk_size=manifest.chunk_size,
+        chunks=manifest.chunks,
+        sha256=manifest.sha256,
+        created_at=manifest.created_at,
+    )
+
+
+def _with_key(address: str, key: bytes) -> str:
+    return f"{address}#{key_text(key)}"
+
+
+def _without_key(address: str) -> tuple[str, Optional[bytes]]:
+    """Split an address; a ``#`` without a key behind it is an error, not a name.
+
+    Raises:
+        ValueError: What stands behind the ``#`` is no key.
+    """
+    bare, mark, fragment = address.partition("#")
+    return bare, read_key(fragment) if mark else None
