@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
+from atxfer._crypto.sharing import open_text, unwrap_key
 from atxfer.devserver import DevServer
+from tests.support.lines import keys_of
+from tests.support.worlds import client_of, content
 
 pytest.importorskip("at_client")
 
@@ -63,14 +66,23 @@ tell([before, [str(k) for k in a.get_at_keys("gone", False)]])
 """
 
 
-def run(world: DevServer, home: Path, script: str) -> Any:
+READ_SELF = """
+tell(client(alice).get(SelfKey(sys.argv[2], alice)))
+"""
+
+READ_SHARED = """
+tell([client(who).get(SharedKey(sys.argv[2], alice, bob)) for who in (bob, alice)])
+"""
+
+
+def run(world: DevServer, home: Path, script: str, *arguments: str) -> Any:
     """Run a script with the foreign client, and return what it tells."""
     keys = home / ".atsign" / "keys"
     if not keys.exists():
         keys.parent.mkdir()
         keys.symlink_to(world.keys_dir)
     done = subprocess.run(
-        [sys.executable, "-c", PROLOGUE + script, str(world.root_port)],
+        [sys.executable, "-c", PROLOGUE + script, str(world.root_port), *arguments],
         env={**os.environ, "HOME": str(home), "SSL_CERT_FILE": world.ca_file},
         capture_output=True,
         text=True,
@@ -110,3 +122,39 @@ def test_scan_and_delete(atserver: DevServer, tmp_path: Path) -> None:
     before, after = run(atserver, tmp_path, DELETE)
     assert before == ["gone.atxfer@alice"]
     assert after == []
+
+
+@pytest.mark.interop
+def test_a_manifest_of_ours_is_a_plain_self_key(atserver: DevServer, tmp_path: Path) -> None:
+    """Any client that holds the owner's keys reads it."""
+    with client_of(atserver) as ours:
+        receipt = ours.upload(content(100_000), name="report.pdf")
+    text = run(atserver, tmp_path, READ_SELF, f"{receipt.file_id}.files.atxfer")
+    assert json.loads(text)["name"] == "report.pdf"
+    assert json.loads(text)["sha256"] == receipt.sha256
+
+
+@pytest.mark.interop
+def test_a_share_of_ours_is_a_plain_shared_key(atserver: DevServer, tmp_path: Path) -> None:
+    """Its recipient reads it, and so does its owner."""
+    with client_of(atserver) as ours:
+        receipt = ours.upload(content(100_000), name="report.pdf", share_with=["@bob"])
+    texts = run(atserver, tmp_path, READ_SHARED, f"{receipt.file_id}.files.atxfer")
+    assert [json.loads(text)["name"] for text in texts] == ["report.pdf", "report.pdf"]
+
+
+@pytest.mark.interop
+def test_a_key_it_shared_is_the_one_we_use(atserver: DevServer, tmp_path: Path) -> None:
+    """What it encrypted we read, as the recipient; and no second key is made."""
+    run(atserver, tmp_path, SHARED)
+    alices, bobs = atserver.server("@alice"), keys_of(atserver, "@bob")
+    kept = alices.value("shared_key.bob@alice"), alices.value("@bob:shared_key@alice")
+    pair_key = unwrap_key(kept[1] or "", bobs.encryption_private)
+    key = "@bob:secret.atxfer@alice"
+    nonce = alices.metadata(key).get("ivNonce")
+    assert open_text(pair_key, alices.value(key) or "", nonce) == "for bob"
+    with client_of(atserver) as ours:
+        receipt = ours.upload(b"x", name="x", share_with=["@bob"])
+    assert kept == (alices.value("shared_key.bob@alice"), alices.value("@bob:shared_key@alice"))
+    wrapped = alices.metadata(f"@bob:{receipt.file_id}.files.atxfer@alice")["sharedKeyEnc"]
+    assert unwrap_key(wrapped, bobs.encryption_private) == pair_key
