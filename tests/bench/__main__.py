@@ -9,16 +9,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import atserver
+from tests.bench import atserver, sharing
 
 
 def main() -> int:
     """Run what is asked for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", nargs="?", default="atserver", choices=["atserver"])
+    parser.add_argument("what", nargs="?", default="atserver", choices=["atserver", "sharing"])
     parser.add_argument("--ready", help="ready.json of a running world, instead of our own")
     parser.add_argument("--only", choices=["latency", "memory"], help="one part alone")
     arguments = parser.parse_args()
+    if arguments.what == "sharing":
+        return sharing.run()
     return atserver.run(arguments.ready, arguments.only)
 
 

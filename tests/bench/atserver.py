@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -49,12 +49,12 @@ class Row:
 
 
 @contextlib.contextmanager
-def world(*options: str) -> Iterator[dict[str, Any]]:
+def world(*options: str, atsigns: Sequence[str] = ("@alice",)) -> Iterator[dict[str, Any]]:
     """Run a development server in a process of its own, and yield its ready.json."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "atxfer", "devserver", "--dir", folder, *options]
         server = subprocess.Popen(
-            [*command, "--atsigns", "alice"], stdout=subprocess.PIPE, text=True
+            [*command, "--atsigns", ",".join(atsigns)], stdout=subprocess.PIPE, text=True
         )
         try:
             assert server.stdout is not None
