@@ -12,9 +12,9 @@ from atxfer._net.address import Address
 from atxfer._net.stream import READ_SIZE, Stream, connect, interruptible
 from atxfer.atprotocol.codec import Connection, Role
 from atxfer.atprotocol.errors import RemoteProtocolError, Unauthenticated, error_for
-from atxfer.atprotocol.events import Answer, Closed, Event, Failure, NeedData
+from atxfer.atprotocol.events import Answer, Closed, Event, Failure, NeedData, Notification
 from atxfer.atprotocol.verbs import From, Pkam, Verb
-from atxfer.errors import ConnectFailed, ConnectionLost, LoginRefused
+from atxfer.errors import ConnectFailed, ConnectionLost, LoginRefused, RequestTimeout
 from atxfer.waiting import Deadline, Wait
 
 __all__ = ["AtConnection", "Login"]
@@ -147,6 +147,58 @@ class AtConnection:
             raise RemoteProtocolError(f"{self.address} answered out of turn")
         self._usable = not self._at_end
         return event
+
+    # --- what the server says on its own
+
+    def watch(self, verb: Verb, wait: Wait, timeout: Optional[float]) -> None:
+        """Send a request that no answer follows, but what the server pushes: see :meth:`heard`.
+
+        From then on the connection serves nothing else.
+
+        Args:
+            verb: ``monitor``.
+            wait: Cancellation and deadline of the transfer this is for.
+            timeout: Seconds until the line must be sent. None waits on.
+
+        Raises:
+            RequestTimeout, ConnectionLost, Cancelled, DeadlineExceeded: As :meth:`ask` does.
+        """
+        line = self._codec.send(verb)
+        self._usable = False
+        with interruptible(self._stream, wait):
+            self._stream.write(line, wait.deadline.capped(timeout))
+
+    def heard(self, wait: Wait, seconds: float) -> Optional[Notification]:
+        """Return the next thing the server pushes; None if none has come after so many seconds.
+
+        Raises:
+            AtError: The server refused to push, or says why it ends the connection.
+            ConnectionLost: The connection ended.
+            ProtocolViolation: What came is no notification.
+            Cancelled, DeadlineExceeded: As :meth:`Wait.check` does.
+        """
+        deadline = wait.deadline.capped(seconds)
+        event = self._codec.next_event()
+        with interruptible(self._stream, wait):
+            while isinstance(event, NeedData):
+                try:
+                    data = self._stream.read(READ_SIZE, deadline)
+                except RequestTimeout:
+                    wait.check()
+                    return None
+                event = self._told_by(data)
+        if isinstance(event, Failure):
+            raise error_for(event.code, event.message)
+        if isinstance(event, Closed):
+            raise ConnectionLost(f"{self.address} ended the connection")
+        if not isinstance(event, Notification):
+            raise RemoteProtocolError(f"{self.address} answered out of turn")
+        return event
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether :meth:`heard` has something to read at once, be it the end."""
+        return self._stream.is_readable()
 
     def log_in(self, login: Login, wait: Wait, timeout: Optional[float]) -> None:
         """Prove who we are (facts §4).

@@ -72,6 +72,7 @@ class ConnectionPool:
         self._idle: list[_Idle] = []  # the longest idle first
         self._busy: set[AtConnection] = set()
         self._connections = 0  # idle, busy, and being made
+        self._apart = 0  # of the busy ones, those that serve no requests
         self._opened = 0
         self._logins = 0
         self._reused = 0
@@ -131,12 +132,34 @@ class ConnectionPool:
             enough = self._config.max_concurrent_downloads
         with self._lock:
             self._check_open()
-            if self._connections >= enough:
+            if self._connections - self._apart >= enough:
                 return
             self._connections += 1
         with self._lent(self._open(wait)) as connection:
             if self._login is None:
                 connection.await_greeting(wait, self._config.request_timeout)
+
+    def take(self, wait: Wait) -> AtConnection:
+        """Make a connection that is the caller's alone, until it is given to :meth:`end`.
+
+        It is closed with the others, but is no slot for requests: for what a server pushes.
+
+        Raises:
+            TransferError: As :meth:`ask` does.
+        """
+        connection = self._opened_anew(wait)
+        with self._lock:
+            self._apart += 1
+        return connection
+
+    def end(self, connection: AtConnection) -> None:
+        """Close a connection that :meth:`take` made. Never raises; may be called twice."""
+        with self._lock:
+            known = connection in self._busy
+            self._apart -= known
+        connection.close()
+        if known:
+            self._give_back(connection)
 
     def close(self) -> None:
         """End all connections; requests that are under way fail with Cancelled. Never raises."""
@@ -155,7 +178,7 @@ class ConnectionPool:
         self._lock = threading.Lock()  # the old one may be held by a thread that isn't here
         for connection in (*(entry.connection for entry in self._idle), *self._busy):
             connection.drop()
-        self._idle, self._busy, self._connections = [], set(), 0
+        self._idle, self._busy, self._connections, self._apart = [], set(), 0, 0
         self._directory.drop()
 
     # --- one connection
