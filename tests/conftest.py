@@ -71,7 +71,8 @@ def _own_environment(
 ) -> None:
     """Hide the machine's settings, proxies and keys from every test."""
     for name in list(os.environ):
-        if name.startswith("ATXFER_") or name.lower().endswith("_proxy"):
+        ours = name.startswith("ATXFER_") or name == "XDG_STATE_HOME"
+        if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(_empty_home(tmp_path_factory)))
 
