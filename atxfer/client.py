@@ -18,14 +18,17 @@ from atxfer._format.link import Link, is_link
 from atxfer._format.manifest import COMPLETE, is_file_id
 from atxfer._observe.progress import Callback
 from atxfer._operations import downloads, files, links, shares, uploads
+from atxfer._operations.arrivals import Wanted
 from atxfer._operations.home import Home
+from atxfer._operations.inbox import Inbox
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach, StrPath
+from atxfer._operations.seen import Seen, state_folder
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig, setting
 from atxfer.errors import FileNotFound
-from atxfer.model import Outcome, Receipt, RemoteFile, Result
+from atxfer.model import Outcome, Receipt, RemoteFile, Result, SharedFile
 
 __all__ = ["Client", "download_link"]
 
@@ -43,6 +46,8 @@ class Client:
         keys_dir: The folder of ``@alice_key.atKeys``; ``ATXFER_KEYS_DIR`` or ``~/.atsign/keys``.
         passphrase: Opens a key file that is wrapped with one; ``ATXFER_PASSPHRASE``.
         config: How fast, how patient, how large.
+        state_dir: The folder of the file that says which shares were seen; ``ATXFER_STATE_DIR``, or
+            ``atxfer`` in ``$XDG_STATE_HOME`` or ``~/.local/state``.
 
     Raises:
         ValueError: The address is no atSign, or the directory no ``HOST:PORT``.
@@ -61,6 +66,7 @@ class Client:
         keys_dir: Optional[StrPath] = None,
         passphrase: Optional[str] = None,
         config: Optional[TransferConfig] = None,
+        state_dir: Optional[StrPath] = None,
     ) -> None:
         owner = normalise_atsign(address)
         reach = Reach.of(directory, ca_file, config)
@@ -69,6 +75,7 @@ class Client:
         self._config = reach.config
         self._engine = reach.engine
         self._home = Home(reach, keys)
+        self._seen = Seen(state_folder(state_dir), owner, str(reach.directory.address))
         _CLIENTS.add(self)
 
     # --- up
@@ -309,6 +316,49 @@ class Client:
         file_id = _file_id(file)
         self._engine.run(lambda transfer: links.unlink(self._home, file_id, transfer), file_id)
 
+    # --- from others
+
+    def inbox(
+        self,
+        *,
+        wait: Optional[float] = 0.0,
+        since: Optional[float] = None,
+        from_: Union[str, Iterable[str]] = (),
+        include_seen: bool = False,
+        until_downloaded: bool = False,
+    ) -> Iterator[SharedFile]:
+        """Yield what others share with us: first what is there, then, while waiting, what comes.
+
+        Each share once, also over restarts of the program: a small file says what was seen. A share
+        counts as seen when the loop asks for the next one, or when :meth:`download` has fetched it;
+        so one whose turn ended with an error, or with the end of the program, comes once more. What
+        can't be verified is not shown, and not seen; a warning in the log tells of it.
+
+        Args:
+            wait: Seconds in all to go on listening; None for ever. Meanwhile lost connections are
+                made anew, however often.
+            since: Only what was shared since, in epoch seconds, by the clocks of those who shared.
+            from_: Only what these atSigns share. Their servers are asked as well, which finds what
+                was shared while our own server could not be reached for long.
+            include_seen: What was seen before, too.
+            until_downloaded: Let only what was downloaded count as seen.
+
+        Raises:
+            ValueError: ``wait`` is negative, or one of ``from_`` no atSign.
+            TransferError: The server can't be asked: while waiting only for what doesn't pass by
+                itself, or if it could not be asked at all. Or one of ``from_`` could not be asked;
+                all others are yielded before.
+            OSError: The file that says what was seen can't be read or written.
+
+        Threads: an iterator belongs to one thread at a time. Two at once, in one program or in two,
+        may both yield the same share.
+        """
+        if wait is not None and not wait >= 0:
+            raise ValueError(f"wait must be seconds from 0, or None for ever, not {wait!r}")
+        wanted = Wanted.of(since, from_, include_seen)
+        look = Inbox(self._home, self._seen, wanted, wait=wait, until_downloaded=until_downloaded)
+        return look.files()
+
     # --- the client itself
 
     @property
@@ -335,6 +385,7 @@ class Client:
     def _after_fork(self) -> None:
         """Leave the connections to the parent, in the child of a fork."""
         self._home.drop()
+        self._seen.drop()
 
     def __enter__(self) -> Client:
         return self

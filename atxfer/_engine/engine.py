@@ -236,13 +236,14 @@ class Engine:
         transfer: Transfer,
         *,
         name: str = "request",
+        at: Optional[Callable[[T], Destination]] = None,
     ) -> list[Union[R, TransferError]]:
         """Do the same, but let none that fails disturb the others; its error is its answer.
 
         Raises:
             Cancelled, DeadlineExceeded: The transfer has ended.
         """
-        driver = _Lenient(self._context, destination, transfer, ask, name)
+        driver = _Lenient(self._context, destination, transfer, ask, name, at)
         driver.move(enumerate(items))
         return [driver.answers[place] for place in sorted(driver.answers)]
 

@@ -8,6 +8,7 @@ from atxfer._catalog.atserver import AtServerCatalog
 from atxfer._catalog.base import Entry
 from atxfer._catalog.links import AtServerLinks
 from atxfer._catalog.pairkeys import PairKeys
+from atxfer._catalog.received import Received
 from atxfer._catalog.shares import AtServerShares
 from atxfer._crypto.atkeys import AtKeys
 from atxfer._engine.transfer import Transfer
@@ -51,6 +52,7 @@ class Home:
         self.catalog = AtServerCatalog(self.records, keys)
         self.shares = AtServerShares(self.records, keys)
         self.pair_keys = PairKeys(self.records, keys)
+        self.received = Received(self.records, keys)
         self.links = AtServerLinks(self.records, keys)
         self.store = AtServerStore(self.records, self.owner, reach.config)
         self.destination = reach.engine.destination(

@@ -74,9 +74,14 @@ class Peer:
 
     def known_public_key(self, transfer: Transfer) -> PublicKey:
         """Return its public key as it was when it was read last, which is once at least."""
-        with self._lock:
-            known = self._known_key
+        known = self.last_public_key
         return known if known is not None else self.public_key(transfer)
+
+    @property
+    def last_public_key(self) -> Optional[PublicKey]:
+        """Its public key as it was when it was read last, if it ever was."""
+        with self._lock:
+            return self._known_key
 
     def read_public_key(self, wait: Wait) -> PublicKey:
         """Ask for its public key, in one request."""
