@@ -57,6 +57,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
 # Single arrows beside the table, and why.
 EXCEPTIONS = {
     ("devserver", "_crypto.atkeys"): "it makes the keys of its atSigns and writes their files",
+    ("devserver", "_format.base2e15"): "by HTTP it gives binary values as bytes, as real ones do",
     ("stores.atserver", "_format.manifest"): "which knows the names of a file's keys",
     ("stores.atpublic", "_format.manifest"): "the same",
 }

@@ -25,6 +25,7 @@ _ENDS = (signal.SIGINT, signal.SIGTERM)
 @click.option("--faults", metavar="PLAN", default="", help="As error=0.05,drop=0.02@batch.")
 @click.option("--seed", type=int, help="Makes faults repeatable.")
 @click.option("--port", type=int, default=0, help="Of the directory; by default any that is free.")
+@click.option("--http", is_flag=True, help="Answer HTTP GET too, as newer atServers do.")
 @click.option("--keep", is_flag=True, help="Keep the records in DIR, for the next start.")
 def command(
     settings: Settings,
@@ -35,6 +36,7 @@ def command(
     faults: str,
     seed: Optional[int],
     port: int,
+    http: bool,
     keep: bool,
 ) -> None:
     """Run an atDirectory and atServers on this machine until Ctrl-C or SIGTERM.
@@ -50,6 +52,7 @@ def command(
         faults=FaultPlan.parse(faults, seed=seed),
         seed=seed,
         root_port=port,
+        http=http,
     )
     settings.output.note(WARNING)
     with _held(_ENDS), world:

@@ -20,13 +20,15 @@ from atxfer.devserver.costs import Core, Work
 from atxfer.devserver.counters import Tally
 from atxfer.devserver.delay import Distance
 from atxfer.devserver.enrolment import Enrolments
+from atxfer.devserver.http import HTTP
 from atxfer.devserver.keystore import KeyStore
 from atxfer.devserver.login import CRAM_SECRET, PKAM_KEY
 from atxfer.devserver.notices import LIFE_MS, Notice, NoticeBook
 from atxfer.devserver.notifying import copied
 from atxfer.devserver.records import Records
 from atxfer.devserver.session import Session
-from atxfer.devserver.wire import Line, Wire
+from atxfer.devserver.web import WebSession
+from atxfer.devserver.wire import Far, Line, Wire
 
 _STATISTICS_SECONDS = 15.0  # a monitor hears of the server itself so often (facts §8)
 _SWEEP_MS = 10 * 60 * 1000  # facts §5
@@ -135,7 +137,10 @@ class AtServer:
         self._beat()
 
     def _accept(self) -> Wire:
-        return Wire(self._line, lambda wire: Session(self, wire))
+        return Wire(self._line, self._session)
+
+    def _session(self, wire: Wire, protocol: Optional[str]) -> Far:
+        return WebSession(self, wire) if protocol == HTTP else Session(self, wire)
 
     def stop(self) -> None:
         """Stop listening and cut all connections, as a crash does; records stay."""

@@ -55,6 +55,9 @@ class DevServer:
         max_connections: Connections that one atServer takes.
         seed: Makes faults and pauses repeatable.
         root_port: Where the atDirectory listens; 0 chooses a port.
+        http: Whether the atServers also answer HTTP GET of public records, as those from 3.6 on
+            do; by default they are 3.0.52, which offers no ALPN (facts §12). May be changed while
+            running, for connections to come.
 
     Attributes:
         root_host: The atDirectory's host name.
@@ -78,6 +81,7 @@ class DevServer:
         max_connections: int = 200,
         seed: Optional[int] = None,
         root_port: int = 0,
+        http: bool = False,
     ) -> None:
         self._activated = [normalise_atsign(atsign) for atsign in atsigns]
         self._secrets = {normalise_atsign(a): s for a, s in (cram_secrets or {}).items()}
@@ -89,7 +93,11 @@ class DevServer:
         self._folder = Path()
         self._keys: dict[str, AtKeys] = {}
         self._world = World(
-            latency=latency, max_connections=max_connections, profile=profile, seed=seed
+            latency=latency,
+            max_connections=max_connections,
+            profile=profile,
+            seed=seed,
+            http=http,
         )
         self.counters: Counters = self._world.counters
         if faults is not None:
@@ -238,6 +246,15 @@ class DevServer:
     @latency.setter
     def latency(self, seconds: float) -> None:
         self._world.latency = seconds
+
+    @property
+    def http(self) -> bool:
+        """Whether new connections to the atServers may speak HTTP."""
+        return self._world.http
+
+    @http.setter
+    def http(self, spoken: bool) -> None:
+        self._world.http = spoken
 
     @property
     def failures(self) -> list[BaseException]:

@@ -6,6 +6,7 @@ import datetime as dt
 import ipaddress
 import ssl
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -41,8 +42,12 @@ class CertificateAuthority:
         """Write the certificate that clients are to trust, as PEM."""
         path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server_context(self) -> ssl.SSLContext:
-        """Return a context for servers at ``localhost`` and 127.0.0.1."""
+    def server_context(self, protocols: Sequence[str] = ()) -> ssl.SSLContext:
+        """Return a context for servers at ``localhost`` and 127.0.0.1.
+
+        Args:
+            protocols: What they offer by ALPN, the preferred one first; nothing to ignore it.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
         names: list[x509.GeneralName] = [
@@ -61,7 +66,10 @@ class CertificateAuthority:
             )
             .sign(self._key, hashes.SHA256())
         )
-        return _context(key, certificate)
+        context = _context(key, certificate)
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        return context
 
 
 def _builder(

@@ -39,8 +39,12 @@ class Far(Protocol):
         ...
 
     def ended(self) -> None:
-        """The connection is gone. Called once, also if it was never opened."""
+        """The connection is gone. Called once."""
         ...
+
+
+Accept = Callable[["Wire", Optional[str]], Far]
+"""Makes the server's side of a connection that speaks this protocol, by ALPN, or none."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,13 @@ class Wire(asyncio.Protocol):
 
     Args:
         line: What it shares with others.
-        accept: Makes the server's side of it.
+        accept: Makes the server's side of it, once it is secured.
     """
 
-    def __init__(self, line: Line, accept: Callable[[Wire], Far]) -> None:
+    def __init__(self, line: Line, accept: Accept) -> None:
         self._line = line
-        self._far = accept(self)
+        self._accept = accept
+        self._far: Optional[Far] = None
         self._loop = asyncio.get_running_loop()
         network = line.network
         self._to_server = DelayLine(self._loop, network, self._loop.time() + network.round_trip)
@@ -139,13 +144,12 @@ class Wire(asyncio.Protocol):
             return
         self._from_client.write(data)
         try:
-            if not self._secured and not self._shake_hands():
-                return
-            while not self._closing:
+            far = self._far or self._shake_hands()
+            while far is not None and not self._closing:
                 packet = self._tls.read(_RECORD)
                 if not packet or self._dead:
                     break
-                self._far.received(packet, arrived)
+                far.received(packet, arrived)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -159,24 +163,26 @@ class Wire(asyncio.Protocol):
     def _dead(self) -> bool:
         return self._line.dead(self._luck)
 
-    def _shake_hands(self) -> bool:
+    def _shake_hands(self) -> Optional[Far]:
+        """Go on with the handshake; return the server's side when it is done."""
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            self._flush()
-            return False
+            return None
         self._secured = True
         self._flush()
+        self._far = self._accept(self, self._tls.selected_alpn_protocol())
         if not self._dead:
             self._far.opened()
-        return True
+        return self._far
 
     def _end(self) -> None:
         if self._gone:
             return
         self._gone = True
         self._closing = True
-        self._far.ended()
+        if self._far is not None:
+            self._far.ended()
         self._to_client.send(0, self._hang_up)
 
     # --- towards the client

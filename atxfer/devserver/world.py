@@ -17,6 +17,7 @@ from atxfer.devserver.counters import Counters, Tally
 from atxfer.devserver.delay import Distance, Network
 from atxfer.devserver.directory import DirectorySession
 from atxfer.devserver.faults import FaultPlan
+from atxfer.devserver.http import HTTP, LINES
 from atxfer.devserver.mixups import Mixups
 from atxfer.devserver.records import Record, Records
 from atxfer.devserver.tls import CertificateAuthority
@@ -35,9 +36,11 @@ class World:
         max_connections: Connections to one server, where the fault plan names none.
         profile: What requests cost (costs.py), or None.
         seed: Makes chance repeatable.
+        http: Whether the atServers speak HTTP too.
 
     Attributes:
         faults: What goes wrong; may be exchanged from any thread.
+        http: As above; may be changed from any thread, for connections to come.
     """
 
     def __init__(
@@ -47,9 +50,11 @@ class World:
         max_connections: int = 200,
         profile: Optional[str] = None,
         seed: Optional[int] = None,
+        http: bool = False,
     ) -> None:
         self.faults = FaultPlan(rng=random.Random(seed))  # noqa: S311  # chance, not secrets
         self.latency = latency
+        self.http = self._http = http
         self.rng = random.Random(seed)  # noqa: S311  # chance, not secrets
         self.clock = ServerClock(lambda: time.time() + self.faults.clock_skew)
         self.network: Distance = _LiveNetwork(self)
@@ -63,10 +68,10 @@ class World:
         self._seed = seed
         self._mixups = Mixups()
         self._authority = CertificateAuthority()
-        self._context = self._authority.server_context()
-        self._wrong_context: Optional[ssl.SSLContext] = None
+        self._others: Optional[CertificateAuthority] = None
+        self._contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
         self._directory = Line(
-            context=self.context,
+            context=lambda: self._context_for(http=False),
             network=Network(),  # asked once and remembered: not what latency is about
             tally=Tally(),
             deaf=lambda: False,
@@ -101,12 +106,19 @@ class World:
         return self._max_connections if asked is None else asked
 
     def context(self) -> ssl.SSLContext:
-        """Return the TLS context for a new connection: the wrong one, if the faults say so."""
-        if not self.faults.wrong_certificate:
-            return self._context
-        if self._wrong_context is None:
-            self._wrong_context = CertificateAuthority("nobody you know").server_context()
-        return self._wrong_context
+        """Return the TLS context for a new connection to an atServer."""
+        return self._context_for(http=self.http)
+
+    def _context_for(self, *, http: bool) -> ssl.SSLContext:
+        """Return a context: of the wrong authority, if the faults say so."""
+        wrong = self.faults.wrong_certificate
+        if wrong and self._others is None:
+            self._others = CertificateAuthority("nobody you know")
+        authority = self._others if wrong and self._others is not None else self._authority
+        if (wrong, http) not in self._contexts:
+            protocols = (LINES, HTTP) if http else ()
+            self._contexts[wrong, http] = authority.server_context(protocols)
+        return self._contexts[wrong, http]
 
     def find(self, atsign: str) -> Host:
         """Return an atSign's server, running or not.
@@ -137,7 +149,9 @@ class World:
     def _accept(self) -> Wire:
         return Wire(
             self._directory,
-            lambda wire: DirectorySession(self._address, wire, lambda: self.faults.directory_down),
+            lambda wire, protocol: DirectorySession(
+                self._address, wire, lambda: self.faults.directory_down
+            ),
         )
 
     def _address(self, name: str) -> Optional[str]:
@@ -175,7 +189,8 @@ class World:
             server.retry()
 
     async def reset(self, prepare: Callable[[AtServer], None]) -> None:
-        """Make everything as it was at the start: records, counters, faults, clock."""
+        """Make everything as it was at the start: records, counters, faults, clock, protocols."""
+        self.http = self._http
         self.faults = FaultPlan(rng=random.Random(self._seed))  # noqa: S311  # chance, not secrets
         self.clock.reset()
         self._mixups.forget()
