@@ -58,6 +58,7 @@ class AtConnection:
         self._stream = stream
         self._codec = Connection(Role.CLIENT, atsign=atsign)
         self._usable = True
+        self._heard = False
         self._at_end = False
 
     @classmethod
@@ -114,9 +115,10 @@ class AtConnection:
     def is_stale(self) -> bool:
         """Whether it can't be used again; to be asked while it is idle.
 
-        The server says nothing on its own: what there is to read is the end, or out of turn.
+        The server says nothing on its own but its greeting: after that, what there is to read is
+        the end, or out of turn.
         """
-        return not self._usable or self._stream.is_readable()
+        return not self._usable or (self._heard and self._stream.is_readable())
 
     def ask(self, verb: Verb, wait: Wait, timeout: Optional[float]) -> Answer:
         """Send one request and return its answer.
@@ -296,6 +298,7 @@ class AtConnection:
 
     def _told_by(self, data: bytes) -> Union[Event, NeedData]:
         """Return what the codec makes of the bytes of one read."""
+        self._heard = True
         self._at_end = not data
         self._codec.receive_data(data)
         return self._codec.next_event()

@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from typing import Optional, Union
@@ -27,6 +28,8 @@ from atxfer.errors import (
 from atxfer.waiting import Deadline, Wait
 
 __all__ = ["DEFAULT_DIRECTORY", "DEFAULT_PORT", "Directory", "parse_address"]
+
+_log = logging.getLogger("atxfer.net")
 
 # The atPlatform's own (facts §1).
 DEFAULT_DIRECTORY = "root.atsign.org:64"
@@ -80,6 +83,19 @@ class Directory:
     def forget(self, atsign: str) -> None:
         """Have the next look-up ask again: a server that can't be reached may have moved."""
         self._entry(normalise_atsign(atsign)).is_fresh = False
+
+    def moved_from(self, atsign: str, address: Address, wait: Wait) -> Optional[Address]:
+        """Ask again after an address failed; return the new one, or None if it is the same.
+
+        Raises:
+            TransferError: As :meth:`resolve` does.
+        """
+        self.forget(atsign)
+        now = self.resolve(atsign, wait)
+        if now == address:
+            return None
+        _log.debug("server.moved atsign=%s from=%s to=%s", atsign, address, now)
+        return now
 
     def drop(self) -> None:
         """Begin anew in a forked child, where the askers of the parent don't exist."""

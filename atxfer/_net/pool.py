@@ -21,6 +21,7 @@ from typing import NamedTuple, Optional
 from atxfer._net.address import Address
 from atxfer._net.connection import AtConnection, Login
 from atxfer._net.directory import Directory
+from atxfer._net.stream import Stream
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.atprotocol.errors import Unauthenticated
 from atxfer.atprotocol.events import Answer
@@ -161,6 +162,23 @@ class ConnectionPool:
         if known:
             self._give_back(connection)
 
+    def adopt(self, stream: Stream, address: Address) -> None:
+        """Take over a fresh connection on which nothing was said, for the next request.
+
+        Raises:
+            Cancelled: The pool is closed; the connection is ended.
+        """
+        connection = AtConnection(stream, address, self.atsign)
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._connections += 1
+                self._opened += 1
+                self._idle.append(_Idle(connection, self._clock.monotonic()))
+        if closed:
+            connection.close()
+            self._check_open()
+
     def close(self) -> None:
         """End all connections; requests that are under way fail with Cancelled. Never raises."""
         with self._lock:
@@ -267,11 +285,9 @@ class ConnectionPool:
         try:
             return self._connect_to(address, wait)
         except NetworkError:
-            self._directory.forget(self.atsign)
-            moved = self._directory.resolve(self.atsign, wait)
-            if moved == address:
+            moved = self._directory.moved_from(self.atsign, address, wait)
+            if moved is None:
                 raise
-            _log.debug("server.moved atsign=%s from=%s to=%s", self.atsign, address, moved)
             return self._connect_to(moved, wait)
 
     def _connect_to(self, address: Address, wait: Wait) -> AtConnection:

@@ -17,7 +17,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional, Protocol, Union
 
@@ -95,13 +95,15 @@ class Stream(Protocol):
         ...
 
 
-def tls_context(ca_file: Optional[Union[str, os.PathLike[str]]] = None) -> ssl.SSLContext:
+def tls_context(
+    ca_file: Optional[Union[str, os.PathLike[str]]] = None, *, protocols: Sequence[str] = ()
+) -> ssl.SSLContext:
     """Return how servers are verified: TLS 1.2 or later, certificate and host name checked.
-
-    No ALPN is offered: the newest atServers would answer it by speaking HTTP (facts §2).
 
     Args:
         ca_file: PEM file of the certificate authorities to trust instead of the system's.
+        protocols: What to offer by ALPN. Nothing for the line protocol: the newest atServers
+            answer an offer of HTTP by speaking it (facts §12).
 
     Raises:
         OSError: The file can't be read; the error names it.
@@ -117,17 +119,19 @@ def tls_context(ca_file: Optional[Union[str, os.PathLike[str]]] = None) -> ssl.S
         except ssl.SSLError as error:
             raise ValueError(f"ca_file {os.fspath(ca_file)} holds no PEM certificate") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     return context
 
 
 def connect(
-    address: Address, context: ssl.SSLContext, *, wait: Wait, timeout: Optional[float]
-) -> Stream:
+    address: Address, context: Optional[ssl.SSLContext], *, wait: Wait, timeout: Optional[float]
+) -> SocketStream:
     """Return a verified TLS connection, through the environment's HTTP proxy if there is one.
 
     Args:
         address: The server; its host is also the name that the certificate must bear.
-        context: From :func:`tls_context`.
+        context: From :func:`tls_context`; None for a plain connection, which goes straight there.
         wait: Cancellation and deadline of the transfer this is for.
         timeout: Seconds for all of it: name look-up, TCP, proxy and TLS. None waits on.
 
@@ -139,7 +143,7 @@ def connect(
         DeadlineExceeded: The transfer's own deadline passed.
     """
     deadline = wait.deadline.capped(timeout)
-    proxy = find_proxy(str(address))
+    proxy = find_proxy(str(address)) if context is not None else None
     with _told_apart(wait):
         if proxy is None:
             stream = _dial(address, wait, deadline, peer=str(address))
@@ -149,7 +153,8 @@ def connect(
         with interruptible(stream, wait):
             if proxy is not None:
                 stream.tunnel(proxy, address, deadline)
-            stream.start_tls(context, address, deadline)
+            if context is not None:
+                stream.start_tls(context, address, deadline)
     except BaseException:
         stream.close()
         raise
@@ -188,6 +193,16 @@ class SocketStream:
         # Guards the exchange of _socket by start_tls, its shutdown and its closing against each
         # other: the descriptor's number may belong to somebody else once it is closed.
         self._lock = threading.Lock()
+
+    @property
+    def protocol(self) -> Optional[str]:
+        """What the server chose of the protocols that we offered by ALPN; None if nothing."""
+        sock = self._socket
+        return sock.selected_alpn_protocol() if isinstance(sock, ssl.SSLSocket) else None
+
+    def fileno(self) -> int:
+        """Return the descriptor, for those who poll; negative once it is closed."""
+        return self._socket.fileno()
 
     def read(self, max_bytes: int, deadline: Deadline) -> bytes:
         """Return some bytes; none at the end of the connection."""

@@ -220,6 +220,17 @@ def test_moved_while_directory_is_down(root: AtDirectory, directory: Directory) 
     assert directory.resolve("@alice", Wait()) == Address("elsewhere.example", 1)
 
 
+def test_moved_from(root: AtDirectory, directory: Directory) -> None:
+    """Asked for the next address after one that failed, it asks anew, and tells only another."""
+    directory.resolve("@alice", Wait())
+    assert directory.moved_from("@alice", ALICE, Wait()) is None
+    root.entries[b"alice"] = b"elsewhere.example:6465"
+    elsewhere = Address("elsewhere.example", 6465)
+    assert directory.moved_from("@alice", ALICE, Wait()) == elsewhere
+    assert directory.resolve("@alice", Wait()) == elsewhere
+    assert root.asked == [b"alice"] * 3
+
+
 def test_asked_once(root: AtDirectory, directory: Directory) -> None:
     """Two who ask at the same time ask once."""
     assert two_at_once(root, directory) == [ALICE, ALICE]

@@ -15,6 +15,7 @@ import pytest
 from atxfer._net.address import Address
 from atxfer._net.directory import Directory
 from atxfer._net.pool import ConnectionPool
+from atxfer._net.stream import connect
 from atxfer.atprotocol.errors import InboundLimit, Unauthenticated
 from atxfer.atprotocol.verbs import Noop
 from atxfer.config import TransferConfig
@@ -29,6 +30,7 @@ from atxfer.waiting import Wait
 from tests.support.clock import FakeClock
 from tests.support.logins import FakeLogin
 from tests.support.peers import Peer, read_until
+from tests.support.until import until
 
 PATIENCE = 30.0
 ALICE = FakeLogin()
@@ -344,6 +346,29 @@ def test_gone(make: Made) -> None:
     pool = make(gone)
     with pytest.raises(ConnectFailed, match=str(gone)):
         ask(pool)
+
+
+# --- connections that others made
+
+
+def test_adopted(server: AtServer, make: Made, context: ssl.SSLContext) -> None:
+    """A fresh connection of somebody else's serves the next request, greeted or not yet."""
+    pool = make(login=None)
+    stream = connect(server.address, context, wait=Wait(), timeout=PATIENCE)
+    pool.adopt(stream, server.address)
+    until(stream.is_readable)  # the greeting has come, which makes it no stale one
+    assert [ask(pool), ask(pool)] == ["ok", "ok"]
+    assert (pool.opened, pool.reused, len(server.connections)) == (1, 2, 1)
+
+
+def test_adopted_too_late(server: AtServer, make: Made, context: ssl.SSLContext) -> None:
+    """A closed pool takes nothing over, and leaves nothing open."""
+    pool = make(login=None)
+    pool.close()
+    stream = connect(server.address, context, wait=Wait(), timeout=PATIENCE)
+    with pytest.raises(Cancelled, match="the client was closed"):
+        pool.adopt(stream, server.address)
+    assert stream.fileno() < 0
 
 
 # --- the end

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from atxfer._net.address import Address
-from atxfer._net.stream import Stream, connect, interruptible, tls_context
+from atxfer._net.stream import SocketStream, Stream, connect, interruptible, tls_context
 from atxfer.errors import (
     Cancelled,
     CertificateRejected,
@@ -533,6 +533,30 @@ def test_what_is_offered(authority: trustme.CA, context: ssl.SSLContext) -> None
     with Peer(tell, server) as peer, connected(peer, context):
         assert heard.get(timeout=PATIENCE) == "localhost"
         assert heard.get(timeout=PATIENCE) is None
+
+
+@pytest.mark.parametrize(("served_", "chosen"), [((), None), (("b", "a"), "b"), (("other",), None)])
+def test_protocol(
+    authority: trustme.CA, ca_file: Path, served_: tuple[str, ...], chosen: Optional[str]
+) -> None:
+    """What is offered by ALPN may be chosen or ignored; the connection stands either way."""
+    theirs = served(authority, "localhost")
+    if served_:
+        theirs.set_alpn_protocols(list(served_))
+    ours = tls_context(ca_file, protocols=["a", "b"])
+    with Peer(lambda sock: sock.sendall(b"x"), theirs) as peer, connected(peer, ours) as stream:
+        assert isinstance(stream, SocketStream)
+        assert stream.protocol == chosen
+        assert stream.read(1, NEVER) == b"x"
+
+
+def test_plain() -> None:
+    """Without a context nothing is secured."""
+    with Peer(lambda sock: sock.sendall(b"x")) as peer:
+        stream = connect(peer.address, None, wait=Wait(), timeout=PATIENCE)
+        assert stream.read(1, NEVER) == b"x"
+        assert stream.protocol is None
+        stream.close()
 
 
 def test_old_tls(context: ssl.SSLContext) -> None:
