@@ -35,6 +35,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores.base": ("errors", "model", "waiting"),
     "stores.atserver": (*GROUND, "stores.base", "_net", "atprotocol"),
     "stores.atpublic": (*GROUND, "stores.base", "stores.atserver", "_net", "atprotocol"),
+    "stores.http": ("errors", "waiting", "config", "_net", "_version"),
     "_catalog": ("errors", "model", "waiting", "_net", "atprotocol", "_crypto", "_format"),
     "_engine": (*GROUND, "stores.base", "_policy", "_observe"),
     "_operations": (
@@ -71,7 +72,8 @@ FOREIGN = {
     "backoff": ("_engine.attempt",),
     "click": ("_cli",),
     "rich": ("_cli",),
-    "requests": ("_net.proxy",),
+    "requests": ("_net.proxy", "stores.http"),
+    "urllib3": ("stores.http",),
     "pytest": ("testing",),
     "prometheus_client": ("_observe.prometheus",),
 }
@@ -87,6 +89,7 @@ DEFERRED = {
 }
 
 WALL_CLOCK = {
+    "stores.http": "a server may ask us to wait until some time of day",
     "waiting": "the clock itself",
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",

@@ -1,0 +1,326 @@
+"""Requests by HTTP, each with a time limit as a whole, each to be cancelled within a second.
+
+Rules of this file:
+
+1. Requests are made by requests' adapter without its Session, which would follow redirects, send
+   credentials of ``.netrc`` and keep cookies, and is not promised to be thread-safe (R6, R24).
+2. One connection serves one request at a time; as many are kept as there may be requests.
+3. Certificates are always verified. Proxies are those of the environment, as requests finds them.
+4. Foreign errors end here: what is no error of ours becomes one, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import threading
+import urllib.parse
+import weakref
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import requests
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError
+
+from atxfer._net.address import Address
+from atxfer._net.stream import READ_SIZE, SocketStream, connect, tls_context
+from atxfer._version import __version__
+from atxfer.config import MIB, TransferConfig
+from atxfer.errors import Cancelled, ConnectionLost, NetworkError, ProtocolViolation, ProxyRefused
+from atxfer.stores.http.dialling import Adapter, Channel, Exchange
+from atxfer.stores.http.statuses import error_for_status
+from atxfer.waiting import Wait
+
+__all__ = ["HttpTransport", "Response", "https_context"]
+
+# The one protocol that is spoken; it is offered by ALPN, and chosen where ALPN is known.
+HTTP = "http/1.1"
+
+# Read as it is on the wire: compression would let a small answer fill the memory.
+_HEADERS = {"User-Agent": f"atxfer/{__version__}", "Accept-Encoding": "identity", "Accept": "*/*"}
+
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+# Bytes of an unwanted answer that are read rather than paid for by a new connection.
+_DRAINED = 16 * 1024
+
+Body = Union[bytes, bytearray, memoryview]
+
+
+def https_context(ca_file: Optional[Union[str, os.PathLike[str]]] = None) -> ssl.SSLContext:
+    """Return how HTTPS servers are verified.
+
+    Args:
+        ca_file: PEM file of the authorities to trust; None for those that ``REQUESTS_CA_BUNDLE`` or
+            ``CURL_CA_BUNDLE`` name, a file or a folder, as with requests; or else the system's.
+
+    Raises:
+        OSError, ValueError: As :func:`atxfer._net.stream.tls_context` does.
+    """
+    named = ca_file or next(filter(None, map(os.environ.get, _BUNDLES)), None)
+    if named is None or not Path(named).is_dir():
+        return tls_context(named, protocols=[HTTP])
+    context = ssl.create_default_context(capath=os.fspath(named))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols([HTTP])
+    return context
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer, whole.
+
+    Attributes:
+        status: One of those that were expected.
+        headers: By name in any case.
+        content: The body as it came: nothing is decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
+
+
+class HttpTransport:
+    """Sends requests to HTTP servers.
+
+    Args:
+        context: From :func:`https_context`; how servers are verified.
+        config: Time limits.
+        width: How many connections to one server are kept: as many as there may be requests.
+
+    Threads: may be shared.
+    """
+
+    def __init__(self, context: ssl.SSLContext, config: TransferConfig, *, width: int) -> None:
+        self._context = context
+        self._config = config
+        self._width = width
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._adapter = Adapter(self._width)
+        self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._ready: dict[Address, list[SocketStream]] = {}
+        self._under_way: set[Exchange] = set()
+        self._opened = 0
+        self._lock = threading.Lock()  # guards all of these but the adapter, and _closed
+
+    @property
+    def opened(self) -> int:
+        """How many connections were made."""
+        return self._opened
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        wait: Wait,
+        headers: Optional[Mapping[str, str]] = None,
+        body: Optional[Body] = None,
+        expect: Collection[int] = (200,),
+        timeout: Optional[float] = None,
+        max_bytes: int = MIB,
+    ) -> Response:
+        """Send one request and return the whole answer.
+
+        Nothing is tried again, and no redirect is followed. A body is sent at once, with its length
+        and without ``Expect: 100-continue`` (R7).
+
+        Args:
+            method: As ``GET``.
+            url: Whole, percent-encoded.
+            wait: Cancellation and deadline of the transfer this is for.
+            headers: Beside the usual ones, which they may replace.
+            body: What to send; not copied.
+            expect: Statuses that are returned; others are raised.
+            timeout: Seconds for it once there is a connection, from its first byte to the last of
+                the answer; None for the configuration's ``request_timeout``.
+            max_bytes: The largest content to take.
+
+        Raises:
+            ConnectFailed, CertificateRejected: As :func:`atxfer._net.stream.connect` does.
+            ProxyRefused: The proxy of the environment can't be used, or doesn't let us through.
+            ConnectionLost: The connection ended before the answer did.
+            RequestTimeout: The whole answer was not there in time.
+            ProtocolViolation: What came is no HTTP, or is too large.
+            TransferError: The status is none of those expected; see :func:`error_for_status`.
+            Cancelled: The transfer was cancelled, or the transport closed.
+            DeadlineExceeded: The transfer's own deadline passed.
+            ValueError: The URL or a header can't be sent.
+        """
+        prepared = requests.Request(method, url, headers={**_HEADERS, **(headers or {})}).prepare()
+        if body is not None:
+            prepared.body = body  # type: ignore[assignment]  # http.client sends any buffer
+            prepared.headers["Content-Length"] = str(memoryview(body).nbytes)
+        server = _server(str(prepared.url))
+        limit = self._config.request_timeout if timeout is None else timeout
+        exchange = Exchange(wait, limit, self._dial)
+        wait.check()
+        self._enter(exchange)
+        try:
+            return self._answer(exchange, prepared, server, expect, max_bytes)
+        except NetworkError as error:
+            self._check_open(error)
+            raise
+        except (requests.RequestException, HTTPError, HTTPException) as error:
+            wait.check()
+            self._check_open(error)
+            raise _translated(server, exchange) from error
+        finally:
+            with self._lock:
+                self._under_way.discard(exchange)
+
+    def adopt(self, stream: SocketStream, address: Address) -> None:
+        """Take over a fresh TLS connection to a server, for the next request to it.
+
+        Raises:
+            Cancelled: The transport is closed; the connection is ended.
+        """
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._ready.setdefault(_folded(address), []).append(stream)
+        if closed:
+            stream.close()
+            self._check_open()
+
+    def close(self) -> None:
+        """End all connections; requests that are under way fail with Cancelled. Never raises."""
+        with self._lock:
+            self._closed = True
+            busy = list(self._under_way)
+            ready = [stream for streams in self._ready.values() for stream in streams]
+            self._ready = {}
+        for exchange in busy:
+            exchange.abort()  # its thread closes the connection
+        for stream in ready:
+            stream.close()
+        self._adapter.close()
+
+    def drop(self) -> None:
+        """Begin anew in a forked child: the connections are the parent's (R28)."""
+        for channel in list(self._channels):
+            channel.drop()
+        for streams in self._ready.values():
+            for stream in streams:
+                stream.drop()
+        self._begin()
+
+    # --- one request
+
+    def _enter(self, exchange: Exchange) -> None:
+        with self._lock:
+            self._check_open()
+            self._under_way.add(exchange)
+
+    def _answer(
+        self,
+        exchange: Exchange,
+        prepared: requests.PreparedRequest,
+        server: str,
+        expect: Collection[int],
+        max_bytes: int,
+    ) -> Response:
+        proxies = _proxies(str(prepared.url))
+        with exchange.under_way():
+            answer = self._adapter.send(prepared, stream=True, proxies=proxies)
+            try:
+                if answer.status_code not in expect:
+                    _drain(answer)
+                    raise error_for_status(answer.status_code, answer.headers, server)
+                content = _content(answer, server, max_bytes)
+            finally:
+                answer.close()
+        return Response(answer.status_code, answer.headers, content)
+
+    def _dial(self, scheme: str, address: Address, wait: Wait) -> Channel:
+        """Return a connection: one that was made beforehand, or a new one."""
+        with self._lock:
+            ready = self._ready.get(_folded(address)) if scheme == "https" else None
+            stream = ready.pop() if ready else None
+        if stream is None:
+            context = self._context if scheme == "https" else None
+            timeout = self._config.connect_timeout
+            stream = connect(address, context, wait=wait, timeout=timeout)
+        channel = Channel(stream)
+        with self._lock:
+            self._channels.add(channel)
+            self._opened += 1
+            closed = self._closed
+        if closed:  # meanwhile
+            channel.close()
+            self._check_open()
+        return channel
+
+    def _check_open(self, cause: Optional[Exception] = None) -> None:
+        if self._closed:
+            raise Cancelled("the client was closed") from cause
+
+    def __repr__(self) -> str:
+        return f"<HttpTransport {self._opened} connections made>"
+
+
+def _content(answer: requests.Response, server: str, max_bytes: int) -> bytes:
+    """Return the body, which must be as long as it was said to be."""
+    told = answer.headers.get("Content-Length", "")
+    length = int(told) if told.isascii() and told.isdigit() else None
+    parts: list[bytes] = []
+    size = 0
+    raw: Any = answer.raw
+    while size <= max_bytes and (length is None or length <= max_bytes):
+        part: bytes = raw.read(READ_SIZE, decode_content=False)
+        if not part:
+            break
+        size += len(part)
+        parts.append(part)
+    else:
+        raise ProtocolViolation(f"{server} sends more than the {max_bytes:,} bytes that fit")
+    # urllib3 1.26 lets a body end early without a word.
+    if length is not None and size < length and answer.request.method != "HEAD":
+        raise ConnectionLost(f"{server} ended the connection within its answer")
+    return b"".join(parts)
+
+
+def _drain(answer: requests.Response) -> None:
+    """Read what is not wanted, if it is short, so that the connection can be kept."""
+    raw: Any = answer.raw
+    with contextlib.suppress(NetworkError, HTTPError, HTTPException):
+        raw.read(_DRAINED, decode_content=False)
+
+
+def _folded(address: Address) -> Address:
+    """Return an address as urllib3 writes it."""
+    return Address(address.host.lower(), address.port)
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """Return the proxy for a plain request; a secure one is tunnelled by our own connect()."""
+    if not url.startswith("http:"):
+        return {}
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if proxy is not None and not proxy.startswith("http:"):
+        raise ProxyRefused("the proxy for http:// is not itself spoken to by http://")
+    return {"http": proxy} if proxy else {}
+
+
+def _server(url: str) -> str:
+    """Return the ``host:port`` of a URL, which itself may hold secrets."""
+    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _translated(server: str, exchange: Exchange) -> Union[NetworkError, ProtocolViolation]:
+    """Return what a failure of requests, urllib3 or http.client means."""
+    if exchange.at_end:
+        return ConnectionLost(f"{server} ended the connection instead of answering")
+    return ProtocolViolation(
+        f"{server} doesn't answer as an HTTP server does",
+        remedy="Check that the address is that of the store.",
+    )
