@@ -155,36 +155,42 @@ class Client:
         file: FileLike,
         target: Writable = ".",
         *,
+        from_: Optional[str] = None,
         progress: Optional[Callback] = None,
     ) -> Result:
         """Download one file; return when it is verified and in its place.
 
         Args:
-            file: A file id, what ``upload`` or ``files`` returned, or a link.
+            file: A file id, what ``upload``, ``files`` or ``inbox`` gave, or a link. A file of
+                others' is read straight from their server, without a login there.
             target: A path, a directory (the file keeps its name), or a writable binary file object.
                 A path is written beside itself first and replaced only by the whole, verified file;
                 a file object gets the chunks in order, and must be thrown away after an error.
+            from_: Whose file it is, if it is shared with us and only its id is at hand; by default
+                it is looked for among one's own files, then in the inbox.
             progress: Called with a :class:`Progress` now and then, from one other thread.
 
         Raises:
             FileNotFound: It is not there, or its upload never ended.
             FileExpired: Its time to live is over.
+            NotShared: Its owner does not share it with us any more.
             LinkRevoked: The link leads nowhere any more.
             IntegrityError: What is there is not what was uploaded; the target is as it was.
             TransferError: Anything else that went wrong.
             OSError: The target can't be written.
         """
-        return self._engine.run(self._download(file, target, progress), _name(file))
+        return self._engine.run(self._download(file, target, from_, progress), _name(file))
 
     def submit_download(
         self,
         file: FileLike,
         target: Writable = ".",
         *,
+        from_: Optional[str] = None,
         progress: Optional[Callback] = None,
     ) -> Transfer:
         """Begin a download and return at once; ``result()`` returns what :meth:`download` does."""
-        return self._engine.submit(self._download(file, target, progress), _name(file))
+        return self._engine.submit(self._download(file, target, from_, progress), _name(file))
 
     # --- what is there
 
@@ -418,15 +424,26 @@ class Client:
         return lambda transfer: uploads.upload(self._home, order, transfer)
 
     def _download(
-        self, file: FileLike, target: Writable, progress: Optional[Callback]
+        self,
+        file: FileLike,
+        target: Writable,
+        from_: Optional[str],
+        progress: Optional[Callback],
     ) -> Callable[[Transfer], Result]:
         """Return the body of a download."""
         wish = Wish(target, progress)
         if isinstance(file, str) and is_link(file):
             at, peers = Link.parse(file), self._home.peers
             return lambda transfer: links.download(self._engine, peers, at, wish, transfer)
-        file_id = _file_id(file)
-        return lambda transfer: downloads.download_own(self._home, file_id, wish, transfer)
+        file_id, note = _file_id(file), self._seen.mark_now
+        owner = from_ if from_ is None else normalise_atsign(from_)
+        if isinstance(file, SharedFile):
+            owner = file.owner
+        if owner is None:
+            return lambda t: downloads.download_any(self._home, file_id, wish, note, t)
+        ends_at = file.expires_at if isinstance(file, SharedFile) else None
+        claim = downloads.Claim(owner, file_id, ends_at)
+        return lambda t: downloads.download_shared(self._home, claim, wish, note, t)
 
 
 def download_link(

@@ -93,6 +93,7 @@ WALL_CLOCK = {
     "waiting": "the clock itself",
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",
+    "_operations.downloads": "the owner's server said when a file would end as a time of day",
     "_operations.links": "the server says when a file ends as a time of day",
     "_operations.shares": "the same, and a copy says when it was made",
     "_operations.objects": "a receipt and a trailer say when the file was made",

@@ -65,7 +65,8 @@ def download(engine: Engine, peers: Peers, at: Link, wish: Wish, transfer: Trans
     manifest = _followed(peer, at, transfer)
     origin = peer_origin(peer, manifest, transfer)
     try:
-        return fetch(engine, Entry(manifest, None), origin, wish, transfer)
+        remote = Entry(manifest, None).remote_file()
+        return fetch(engine, manifest, remote, origin, wish, transfer)
     except ChunkMissing as error:
         raise LinkRevoked("the file that the link led to is gone", file_id=at.file_id) from error
 
