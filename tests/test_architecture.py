@@ -34,7 +34,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores": (),
     "stores.base": ("errors", "model", "waiting"),
     "stores.atserver": (*GROUND, "stores.base", "_net", "atprotocol"),
-    "stores.atpublic": (*GROUND, "stores.base", "stores.atserver", "_net", "atprotocol"),
+    "stores.atpublic": (
+        *GROUND,
+        *("stores.base", "stores.atserver", "stores.http", "_net", "atprotocol"),
+    ),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
     "_catalog": ("errors", "model", "waiting", "_net", "atprotocol", "_crypto", "_format"),
     "_engine": (*GROUND, "stores.base", "_policy", "_observe"),
@@ -60,7 +63,6 @@ EXCEPTIONS = {
     ("devserver", "_crypto.atkeys"): "it makes the keys of its atSigns and writes their files",
     ("devserver", "_format.base2e15"): "by HTTP it gives binary values as bytes, as real ones do",
     ("stores.atserver", "_format.manifest"): "which knows the names of a file's keys",
-    ("stores.atpublic", "_format.manifest"): "the same",
 }
 
 # The package's face: its names, wherever they live, on first use. _cli imports it like any user.
@@ -85,6 +87,7 @@ DEFERRED = {
     "_crypto.primitives": "Argon2id came with cryptography 44; only wrapped key files need it",
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",
     "_observe.prometheus": "an optional package",
+    "stores.atpublic": "requests is heavy, and many servers are asked by the line protocol",
     "testing": "test runs that never use the fixtures don't wait for TLS and cryptography",
 }
 

@@ -33,7 +33,7 @@ from atxfer.model import Chunk
 from atxfer.stores.base import Capabilities, ChunksFailed, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["CHUNK_GRACE", "AtServerStore", "chunk_of"]
+__all__ = ["CHUNK_GRACE", "AtServerStore", "capabilities_for", "chunk_key", "chunk_of"]
 
 # Chunks outlive their manifest by this many seconds, so that whoever can read the manifest can read
 # the file (design §7).
@@ -56,21 +56,7 @@ class AtServerStore:
     def __init__(self, records: Records, owner: str, config: TransferConfig) -> None:
         self._records = records
         self.owner = owner
-        self.capabilities = Capabilities(
-            max_request_bytes=config.max_request_bytes,
-            # An answer costs the server no square: reading is bound by round trips (facts §10).
-            max_read_bytes=2 * config.max_request_bytes,
-            # The server's line buffer holds 10,240,000 bytes (facts §2); base64 takes 4/3.
-            max_chunk_bytes=7 * MIB,
-            max_chunks_per_request=1024,
-            max_chunks_per_read=1024,
-            max_chunks_per_delete=256,  # measured: a batch of 256 deletes takes 0.1 s (facts §10)
-            chunk_expansion=4 / 3,
-            chunk_overhead=128 + len(owner),
-            chunk_ladder=((256 * KIB, 8 * KIB), (64 * MIB, 32 * KIB)),
-            max_default_chunk=128 * KIB,
-            target_chunks=2048,
-        )
+        self.capabilities = capabilities_for(owner, config)
 
     def open_upload(
         self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None
@@ -108,7 +94,7 @@ class AtServerStore:
 
     def key(self, file_id: str, index: int) -> AtKey:
         """Return the key of a chunk."""
-        return AtKey.public(chunk_name(file_id, index), self.owner)
+        return chunk_key(file_id, index, self.owner)
 
     def ask(self, verbs: Sequence[Verb], wait: Wait) -> _Answers:
         """Ask several things in one request; answers by position, where the server gave one."""
@@ -197,7 +183,7 @@ class AtServerDownload:
         """Return sealed chunks, read in one request."""
         answers = self._store.ask_each(self._stored.file_id, indexes, Llookup, wait)
         _check(indexes, answers)
-        return [chunk_of(index, answers[place]) for place, index in enumerate(indexes)]
+        return [chunk_of(index, _data(answers[place])) for place, index in enumerate(indexes)]
 
     def check(self) -> None:
         """Nothing: each chunk is authenticated, and the manifest knows the whole."""
@@ -207,15 +193,48 @@ def _chunk_ttl_ms(ttl: Optional[float]) -> int:
     return ttl_ms(None if ttl is None else ttl + CHUNK_GRACE)
 
 
-def chunk_of(index: int, answer: Union[Answer, AtError]) -> Chunk:
-    """Return the sealed chunk that an answer holds."""
-    assert isinstance(answer, Answer)  # noqa: S101  # failures were raised before
-    if answer.data == EXPIRED:
+def capabilities_for(owner: str, config: TransferConfig) -> Capabilities:
+    """Return what an atServer can take, and what suits it."""
+    return Capabilities(
+        max_request_bytes=config.max_request_bytes,
+        # An answer costs the server no square: reading is bound by round trips (facts §10).
+        max_read_bytes=2 * config.max_request_bytes,
+        # The server's line buffer holds 10,240,000 bytes (facts §2); base64 takes 4/3.
+        max_chunk_bytes=7 * MIB,
+        max_chunks_per_request=1024,
+        max_chunks_per_read=1024,
+        max_chunks_per_delete=256,  # measured: a batch of 256 deletes takes 0.1 s (facts §10)
+        chunk_expansion=4 / 3,
+        chunk_overhead=128 + len(owner),
+        chunk_ladder=((256 * KIB, 8 * KIB), (64 * MIB, 32 * KIB)),
+        max_default_chunk=128 * KIB,
+        target_chunks=2048,
+    )
+
+
+def chunk_key(file_id: str, index: int, owner: str) -> AtKey:
+    """Return the key that a chunk lies under."""
+    return AtKey.public(chunk_name(file_id, index), owner)
+
+
+def chunk_of(index: int, text: str) -> Chunk:
+    """Return the sealed chunk that a record holds.
+
+    Raises:
+        FileExpired: The record's time is over.
+        ChunkCorrupt: It holds no chunk.
+    """
+    if text == EXPIRED:
         raise FileExpired("the chunks of this file have expired", chunk=index)
     try:
-        return Chunk(index, base64.b64decode(answer.data, validate=True))
+        return Chunk(index, base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
         raise ChunkCorrupt("the stored chunk is not base64", chunk=index) from error
+
+
+def _data(answer: Union[Answer, AtError]) -> str:
+    assert isinstance(answer, Answer)  # noqa: S101  # failures were raised before
+    return answer.data
 
 
 def _not_stored(indexes: Sequence[int], answers: _Answers) -> dict[int, TransferError]:
