@@ -7,7 +7,7 @@
     |   +-- KeysNotFound, KeysUnreadable, KeysNotPrivate
     |   +-- PassphraseRequired, WrongPassphrase, KeysMismatch
     +-- AccessDenied ......................... 4   the server knows us not, or lets us not
-    |   +-- LoginRefused, NotAuthorized
+    |   +-- LoginRefused, NotAuthorized, AlreadyActivated
     +-- NotFound ............................. 5   it is not there (any more)
     |   +-- AtSignNotFound, FileNotFound, FileExpired, ChunkMissing
     |   +-- NotShared, LinkRevoked
@@ -41,6 +41,7 @@ from typing import Any, Optional
 
 __all__ = [
     "AccessDenied",
+    "AlreadyActivated",
     "AnswerMissing",
     "AtSignNotFound",
     "Cancelled",
@@ -270,6 +271,15 @@ class NotAuthorized(AccessDenied):
     """We are logged in, but these keys may not do this."""
 
     default_remedy = "Use keys that are enrolled for the name space atxfer."
+
+
+class AlreadyActivated(AccessDenied):
+    """Somebody has activated this atSign already, with keys of their own."""
+
+    default_remedy = (
+        "Copy its .atKeys file from where that was done, or get keys of this device's own:"
+        " `atxfer enroll`."
+    )
 
 
 # --- it is not there

@@ -32,7 +32,7 @@ from atxfer._crypto.primitives import (
 )
 from atxfer.errors import KeysNotFound, KeysUnreadable, PassphraseRequired, WrongPassphrase
 
-__all__ = ["AtKeys", "find", "path_of"]
+__all__ = ["AtKeys", "find", "path_of", "public_text"]
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -99,8 +99,8 @@ class AtKeys:
         return cls(
             atsign=atsign,
             enrollment_id=None,
-            pkam_public=_public_text(pkam),
-            encryption_public=_public_text(encryption),
+            pkam_public=public_text(pkam),
+            encryption_public=public_text(encryption),
             self_key=random_bytes(AES_KEY_BYTES),
             pkam_private=pkam,
             encryption_private=encryption,
@@ -135,8 +135,8 @@ class AtKeys:
         return cls(
             atsign=atsign,
             enrollment_id=document.text("enrollmentId") if enrolled else None,
-            pkam_public=_public_text(pkam),
-            encryption_public=_public_text(encryption),
+            pkam_public=public_text(pkam),
+            encryption_public=public_text(encryption),
             self_key=self_key,
             pkam_private=pkam,
             encryption_private=encryption,
@@ -187,7 +187,8 @@ class AtKeys:
         raise TypeError("AtKeys are secret and can't be pickled or copied")
 
 
-def _public_text(key: RSAPrivateKey) -> str:
+def public_text(key: RSAPrivateKey) -> str:
+    """Return the public half of a key as servers keep it: base64 of DER."""
     return base64_encode(rsa_public_der(key.public_key()))
 
 
