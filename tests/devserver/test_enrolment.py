@@ -105,6 +105,18 @@ def test_and_no_other(atserver: DevServer, connect: Connect, line: str) -> None:
     assert Enrolment(connect).device().ask(line).startswith("error:AT0009-")
 
 
+def test_metadata_alone_is_the_owner_s(atserver: DevServer, connect: Connect) -> None:
+    """A real server lets no device change it, not even in its own name space."""
+    enrolment = Enrolment(connect)
+    device = enrolment.device()
+    device.ask("update:x.atxfer@alice v")
+    assert device.ask("update:meta:x.atxfer@alice:ttl:1000") == (
+        f"error:AT0009-UnAuthorized client in request : Connection with enrollment ID {enrolment.id}"
+        " is not authorized to update key: x.atxfer@alice"
+    )
+    assert enrolment.owner.ask("update:meta:x.atxfer@alice:ttl:1000").startswith("data:")
+
+
 def test_public_records_are_for_all(atserver: DevServer, connect: Connect) -> None:
     """What anybody may read, a device may."""
     enrolment = Enrolment(connect)
