@@ -132,7 +132,7 @@ def test_an_unknown_code_falls_back_and_keeps_its_name(code: str) -> None:
         ),
         (
             "AT0011",
-            "Failed to approve enrollment id: 5. Cannot approve it. Only pending enrollments can be",
+            "Failed to approve enrollment id: 5. No. Only pending enrollments can be approved",
             errors.InvalidEnrollmentState,
         ),
         (

@@ -110,10 +110,9 @@ def test_metadata_alone_is_the_owner_s(atserver: DevServer, connect: Connect) ->
     enrolment = Enrolment(connect)
     device = enrolment.device()
     device.ask("update:x.atxfer@alice v")
-    assert device.ask("update:meta:x.atxfer@alice:ttl:1000") == (
-        f"error:AT0009-UnAuthorized client in request : Connection with enrollment ID {enrolment.id}"
-        " is not authorized to update key: x.atxfer@alice"
-    )
+    answer = device.ask("update:meta:x.atxfer@alice:ttl:1000")
+    assert answer.startswith("error:AT0009-")
+    assert answer.endswith(f"{enrolment.id} is not authorized to update key: x.atxfer@alice")
     assert enrolment.owner.ask("update:meta:x.atxfer@alice:ttl:1000").startswith("data:")
 
 
