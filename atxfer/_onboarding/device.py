@@ -168,13 +168,15 @@ class Device:
 
     def _handed(self, connection: AtConnection, keys: DeviceKeys, name: str) -> Sealed:
         key = f"{keys.enrollment_id}.{name}.__manage{self._site.atsign}"
-        answer = self._site.ask(connection, KeysGet(key))
         try:
-            found = json.loads(answer)
+            found = json.loads(self._site.ask(connection, KeysGet(key)))
             # Servers from 3.1.0 on keep the nonce, if the approving client has sent one.
-            return Sealed(found["value"], found.get("iv"))
+            value, iv = found["value"], found.get("iv")
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ProtocolViolation("the server's answer to keys:get can't be understood") from None
+            value = iv = None
+        if not isinstance(value, str) or not isinstance(iv, (str, type(None))):
+            raise ProtocolViolation("the server's answer to keys:get can't be understood")
+        return Sealed(value, iv)
 
 
 def _check_names(atsign: str, app: str, device: str, namespaces: Mapping[str, str]) -> None:
