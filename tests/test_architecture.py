@@ -51,10 +51,12 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("_operations", "_engine", "_observe", "_format", "_crypto", "atprotocol"),
     ),
     "doctor": (*GROUND, "_net", "_crypto", "atprotocol"),
+    "_onboarding": (*GROUND, "_net", "_crypto", "atprotocol"),
+    "onboarding": ("_onboarding", *GROUND, "_net", "_crypto", "atprotocol"),
     "devserver": ("errors", "atprotocol", "_crypto.primitives"),
     "testing": ("devserver",),
     "prometheus": ("_observe.prometheus",),
-    "_cli": ("__init__", "client", "doctor", "devserver", *GROUND, "_version"),
+    "_cli": ("__init__", "client", "doctor", "onboarding", "devserver", *GROUND, "_version"),
     "__main__": ("_cli",),
 }
 
