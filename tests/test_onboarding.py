@@ -82,7 +82,7 @@ def test_no_secret_is_logged_or_shown(
             world.faults = FaultPlan.script(word, verbs={verb})
             with pytest.raises(TransferError) as caught:
                 call()
-            shown.extend(traceback.format_exception(caught.value))
+            shown.extend(traceback.format_exception(caught.type, caught.value, caught.tb))
             shown.append(f"{caught.value!r} {vars(caught.value)}")
         world.faults = FaultPlan()
 
