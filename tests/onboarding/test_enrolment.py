@@ -104,6 +104,19 @@ def test_enrolled_keys_carry_what_sharing_needs(enrolling: Enrolling) -> None:
     connection.close()
 
 
+def test_enrolled_keys_share_and_receive(enrolling: Enrolling, tmp_path: Path) -> None:
+    """With @bob, and from him."""
+    enrolling.approved()
+    enrolling.complete()
+    with Client("@alice", **enrolling.device) as alice, Client("@bob", **enrolling.owner) as bob:
+        for sender, recipient in ((alice, bob), (bob, alice)):
+            sender.share(sender.upload(content(50_000), name=sender.atsign), recipient.atsign)
+            enrolling.world.idle()
+            (found,) = recipient.inbox(include_seen=True)
+            recipient.download(found, tmp_path / sender.atsign)
+            assert (tmp_path / sender.atsign).read_bytes() == content(50_000)
+
+
 def test_enrolled_keys_reach_no_other_name_space(enrolling: Enrolling) -> None:
     """Neither to write nor to read."""
     enrolling.approved()
