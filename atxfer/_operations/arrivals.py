@@ -82,7 +82,7 @@ class Arrivals:
         self._asking = Patience(home.config, clock)
         # By key:
         self._values: dict[AtKey, int] = {}  # what was read, as a hash of its value
-        self._waiting: dict[AtKey, SealedShare] = {}  # their owners' keys can't be asked for now
+        self._waiting: dict[AtKey, SealedShare] = {}  # their owners' servers don't answer
         self._ready: dict[AtKey, SharedFile] = {}  # to be shown
         self._is_in_order = True  # whether those stand with the oldest first
         self._shown: dict[AtKey, float] = {}  # and when that was shared
