@@ -100,7 +100,7 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def _is_help(error: click.UsageError) -> bool:
-    """Whether no command was named: click 8.2 and newer tell that as an error whose text is help."""
+    """Whether no command was named: click from 8.2 on tells that as an error that holds help."""
     return type(error).__name__ == "NoArgsIsHelpError"
 
 
