@@ -77,6 +77,8 @@ class DownloadJob:
         target: A path, a folder, or an object with ``write``.
         overhead: Bytes that sealing has added to a chunk.
         progress: Called back with how far it is.
+        even: Whether all chunks but the last have ``file.chunk_size`` bytes. False for a format
+            that does not say: then each lies behind the one before it, whatever its length.
     """
 
     file: RemoteFile
@@ -87,6 +89,7 @@ class DownloadJob:
     target: Writable
     overhead: int = 0
     progress: Optional[Callback] = None
+    even: bool = True
 
 
 @dataclass(frozen=True)
