@@ -14,11 +14,16 @@ from atxfer._engine.many import each_as_it_ends
 from atxfer._engine.sources import Readable
 from atxfer._engine.targets import Writable
 from atxfer._engine.transfer import Transfer
+from atxfer._format.attalk import is_attalk_id
 from atxfer._format.link import Link, is_link
 from atxfer._format.manifest import COMPLETE, is_file_id
 from atxfer._observe.progress import Callback
 from atxfer._operations import downloads, files, links, shares, uploads
 from atxfer._operations.arrivals import Wanted
+from atxfer._operations.attalk import downloads as attalk_downloads
+from atxfer._operations.attalk import files as attalk_files
+from atxfer._operations.attalk import uploads as attalk_uploads
+from atxfer._operations.attalk.places import Place, describe
 from atxfer._operations.home import Home
 from atxfer._operations.inbox import Inbox
 from atxfer._operations.orders import Order, Wish
@@ -27,12 +32,14 @@ from atxfer._operations.reach import Reach, StrPath
 from atxfer._operations.seen import Seen, state_folder
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig, setting
-from atxfer.errors import FileNotFound
+from atxfer.errors import FileNotFound, NotSupported
 from atxfer.model import Outcome, Receipt, RemoteFile, Result, SharedFile
 
 __all__ = ["Client", "download_link"]
 
 FileLike = Union[str, RemoteFile, Receipt]
+
+NATIVE, ATTALK = "native", "attalk"
 
 
 class Client:
@@ -88,6 +95,9 @@ class Client:
         ttl: Optional[float] = None,
         share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
+        format: str = NATIVE,  # noqa: A002  # what users call it
+        namespace: Optional[str] = None,
+        caption: Optional[str] = None,
     ) -> Receipt:
         """Upload one file; return when it is safely there.
 
@@ -99,6 +109,10 @@ class Client:
             ttl: Seconds it is to live; by default the configuration's.
             share_with: The atSigns to share it with, once it is there; see :meth:`share`.
             progress: Called with a :class:`Progress` now and then, from one other thread.
+            format: ``"native"``, or ``"attalk"`` for what the AtTalk application reads: smaller
+                files, no hash, one day (docs/attalk.md).
+            namespace: Of format attalk: the application's name space; by default ``"attalk"``.
+            caption: Of format attalk: what the message says that announces the file.
 
         Raises:
             SharingFailed: It is there, but not shared with all of them.
@@ -107,7 +121,8 @@ class Client:
             OSError: The source can't be read.
             ValueError: An argument is out of range.
         """
-        body = self._upload(source, name, ttl, share_with, progress)
+        chat = self._chat(format, namespace, caption)
+        body = self._upload(source, name, ttl, share_with, progress, chat)
         return self._engine.run(body, _label(source, name))
 
     def submit_upload(
@@ -118,9 +133,13 @@ class Client:
         ttl: Optional[float] = None,
         share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
+        format: str = NATIVE,  # noqa: A002  # what users call it
+        namespace: Optional[str] = None,
+        caption: Optional[str] = None,
     ) -> Transfer:
         """Begin an upload and return at once; ``result()`` returns what :meth:`upload` does."""
-        body = self._upload(source, name, ttl, share_with, progress)
+        chat = self._chat(format, namespace, caption)
+        body = self._upload(source, name, ttl, share_with, progress, chat)
         return self._engine.submit(body, _label(source, name))
 
     def upload_many(
@@ -130,6 +149,9 @@ class Client:
         ttl: Optional[float] = None,
         share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
+        format: str = NATIVE,  # noqa: A002  # what users call it
+        namespace: Optional[str] = None,
+        caption: Optional[str] = None,
     ) -> Iterator[Outcome]:
         """Upload several files under the one cap; yield how each ended, as it ends.
 
@@ -138,10 +160,11 @@ class Client:
         that are still under way.
         """
         with_whom = shares.checked_recipients(self._home, share_with)
+        chat = self._chat(format, namespace, caption)
         ends = each_as_it_ends(
             self._engine,
             sources,
-            lambda source: self._upload(source, None, ttl, with_whom, progress),
+            lambda source: self._upload(source, None, ttl, with_whom, progress, chat),
             name=_label,
             width=self._config.max_concurrent_uploads,
         )
@@ -157,6 +180,8 @@ class Client:
         *,
         from_: Optional[str] = None,
         progress: Optional[Callback] = None,
+        format: Optional[str] = None,  # noqa: A002
+        namespace: Optional[str] = None,
     ) -> Result:
         """Download one file; return when it is verified and in its place.
 
@@ -167,8 +192,11 @@ class Client:
                 A path is written beside itself first and replaced only by the whole, verified file;
                 a file object gets the chunks in order, and must be thrown away after an error.
             from_: Whose file it is, if it is shared with us and only its id is at hand; by default
-                it is looked for among one's own files, then in the inbox.
+                it is looked for among one's own files, then in the inbox. A file of format attalk is one's
+                own unless this says whose.
             progress: Called with a :class:`Progress` now and then, from one other thread.
+            format: ``"native"`` or ``"attalk"``; by default what the file id says.
+            namespace: Of format attalk: the application's name space; by default ``"attalk"``.
 
         Raises:
             FileNotFound: It is not there, or its upload never ended.
@@ -179,7 +207,9 @@ class Client:
             TransferError: Anything else that went wrong.
             OSError: The target can't be written.
         """
-        return self._engine.run(self._download(file, target, from_, progress), _name(file))
+        place = self._maybe_place(file, format, namespace, from_)
+        body = self._download(file, target, from_, progress, place)
+        return self._engine.run(body, _name(file))
 
     def submit_download(
         self,
@@ -188,9 +218,13 @@ class Client:
         *,
         from_: Optional[str] = None,
         progress: Optional[Callback] = None,
+        format: Optional[str] = None,  # noqa: A002
+        namespace: Optional[str] = None,
     ) -> Transfer:
         """Begin a download and return at once; ``result()`` returns what :meth:`download` does."""
-        return self._engine.submit(self._download(file, target, from_, progress), _name(file))
+        place = self._maybe_place(file, format, namespace, from_)
+        body = self._download(file, target, from_, progress, place)
+        return self._engine.submit(body, _name(file))
 
     # --- what is there
 
@@ -205,13 +239,26 @@ class Client:
             if incomplete or entry.manifest.state == COMPLETE:
                 yield entry.remote_file()
 
-    def file(self, file: FileLike) -> RemoteFile:
+    def file(
+        self, file: FileLike, *, namespace: Optional[str] = None, from_: Optional[str] = None
+    ) -> RemoteFile:
         """Return one file's description as it is now, of a begun upload too.
+
+        Args:
+            file: A file id, or what ``upload`` or ``files`` returned.
+            namespace: As for :meth:`download`.
+            from_: As for :meth:`download`.
 
         Raises:
             FileNotFound: It is not there.
             FileExpired: Its time to live is over.
         """
+        place = self._maybe_place(file, None, namespace, from_)
+        if place is not None:
+            found = self._engine.run(
+                lambda transfer: describe(self._home, place, transfer), place.file_id
+            )
+            return found.remote_file()
         file_id = _file_id(file)
         entry = self._engine.run(lambda transfer: self._home.entry(transfer, file_id), file_id)
         return entry.remote_file()
@@ -231,7 +278,7 @@ class Client:
             lambda transfer: files.extend(self._home, file_id, seconds, transfer), file_id
         )
 
-    def delete(self, file: FileLike) -> None:
+    def delete(self, file: FileLike, *, namespace: Optional[str] = None) -> None:
         """Remove a file, or what an upload that failed has left.
 
         The chunks go first and the manifest last, so that an interrupted delete can be repeated.
@@ -240,6 +287,12 @@ class Client:
             FileNotFound: It is not there.
             FileExpired: Its time to live is over; what is left of it goes by itself.
         """
+        place = self._maybe_place(file, None, namespace)
+        if place is not None:
+            self._engine.run(
+                lambda transfer: attalk_files.delete(self._home, place, transfer), place.file_id
+            )
+            return
         file_id = _file_id(file)
         self._engine.run(lambda transfer: files.delete(self._home, file_id, transfer), file_id)
 
@@ -409,6 +462,32 @@ class Client:
 
     # --- how it is done
 
+    def _chat(
+        self, name: str, namespace: Optional[str], caption: Optional[str]
+    ) -> Optional[attalk_uploads.Chat]:
+        """Return where a file is announced, if the format of this name is the application's."""
+        if _is_attalk(name):
+            return attalk_uploads.Chat.of(self._home, namespace, caption)
+        if namespace is not None or caption is not None:
+            raise ValueError("namespace and caption are of format attalk")
+        return None
+
+    def _maybe_place(
+        self,
+        file: FileLike,
+        name: Optional[str] = None,
+        namespace: Optional[str] = None,
+        from_: Optional[str] = None,
+    ) -> Optional[Place]:
+        """Return where a file lies, if its format is that of the application."""
+        file_id = file if isinstance(file, str) else file.file_id
+        if _is_attalk(name) if name is not None else is_attalk_id(file_id):
+            owner = file.owner if from_ is None and not isinstance(file, str) else from_
+            return Place.of(self._home, file_id, namespace, owner)
+        if namespace is not None:
+            raise ValueError("a namespace is of format attalk")
+        return None
+
     def _upload(
         self,
         source: Readable,
@@ -416,10 +495,15 @@ class Client:
         ttl: Optional[float],
         share_with: Iterable[str],
         progress: Optional[Callback],
+        chat: Optional[attalk_uploads.Chat],
     ) -> Callable[[Transfer], Receipt]:
         """Return the body of an upload."""
-        seconds = self._config.ttl if ttl is None else _checked_ttl(self._config, ttl)
         with_whom = shares.checked_recipients(self._home, share_with)
+        if chat is not None:
+            life = attalk_uploads.checked_ttl(ttl, self._config)
+            talked = Order(source, name, life, progress, with_whom)
+            return lambda transfer: attalk_uploads.upload(self._home, talked, chat, transfer)
+        seconds = self._config.ttl if ttl is None else _checked_ttl(self._config, ttl)
         order = Order(source, name, seconds, progress, with_whom)
         return lambda transfer: uploads.upload(self._home, order, transfer)
 
@@ -429,9 +513,12 @@ class Client:
         target: Writable,
         from_: Optional[str],
         progress: Optional[Callback],
+        place: Optional[Place],
     ) -> Callable[[Transfer], Result]:
         """Return the body of a download."""
         wish = Wish(target, progress)
+        if place is not None:
+            return lambda transfer: attalk_downloads.download(self._home, place, wish, transfer)
         if isinstance(file, str) and is_link(file):
             at, peers = Link.parse(file), self._home.peers
             return lambda transfer: links.download(self._engine, peers, at, wish, transfer)
@@ -498,9 +585,22 @@ def _name(file: FileLike) -> str:
 
 def _file_id(file: FileLike) -> str:
     file_id = file if isinstance(file, str) else file.file_id
+    if is_attalk_id(file_id):
+        raise NotSupported(
+            "a file of format attalk can't be extended, shared later, or linked to",
+            file_id=file_id,
+            remedy="Upload it in the native format, or again with share_with.",
+        )
     if not is_file_id(file_id):
         raise FileNotFound(f"{file_id!r} is no file id")
     return file_id
+
+
+def _is_attalk(name: str) -> bool:
+    """Return whether a format is that of the application; there is one other."""
+    if name not in (NATIVE, ATTALK):
+        raise ValueError(f"a format is {NATIVE!r} or {ATTALK!r}, not {name!r}")
+    return name == ATTALK
 
 
 def _checked_ttl(config: TransferConfig, ttl: float) -> float:

@@ -38,7 +38,14 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *GROUND,
         *("stores.base", "stores.atserver", "stores.http", "_net", "atprotocol"),
     ),
+    "stores.answers": ("errors", "stores.base", "_net.records", "atprotocol"),
+    "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
+    "stores.atpublic": (*GROUND, "stores.base", "stores.atserver", "_net", "atprotocol"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
+    "stores.attalk": (
+        *GROUND,
+        *("stores.base", "stores.answers", "_net", "atprotocol", "_format", "_crypto"),
+    ),
     "_catalog": ("errors", "model", "waiting", "_net", "atprotocol", "_crypto", "_format"),
     "_engine": (*GROUND, "stores.base", "_policy", "_observe"),
     "_operations": (
@@ -99,6 +106,7 @@ WALL_CLOCK = {
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",
     "_operations.downloads": "the owner's server said when a file would end as a time of day",
+    "_operations.attalk.uploads": "ids and metadata hold the time of the upload",
     "_operations.links": "the server says when a file ends as a time of day",
     "_operations.shares": "the same, and a copy says when it was made",
     "_operations.objects": "a receipt and a trailer say when the file was made",

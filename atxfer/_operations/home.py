@@ -14,6 +14,7 @@ from atxfer._crypto.atkeys import AtKeys
 from atxfer._engine.transfer import Transfer
 from atxfer._net.pool import ConnectionPool
 from atxfer._net.records import Records
+from atxfer._net.relay import Relay
 from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import chunks_per_delete, ranges
@@ -35,6 +36,7 @@ class Home:
 
     Attributes:
         peers: The servers of others.
+        relay: The same, asked through this one, for what they tell nobody else.
 
     Threads: may be shared.
     """
@@ -49,6 +51,7 @@ class Home:
             reach.directory, self.owner, login=keys, context=reach.context, config=reach.config
         )
         self.records = Records(self.pool)
+        self.relay = Relay(self.pool)
         self.catalog = AtServerCatalog(self.records, keys)
         self.shares = AtServerShares(self.records, keys)
         self.pair_keys = PairKeys(self.records, keys)
@@ -85,4 +88,5 @@ class Home:
     def drop(self) -> None:
         """Leave all connections to the parent, in the child of a fork."""
         self.pool.drop()
+        self.relay.reset()
         self.peers.drop()
