@@ -9,7 +9,7 @@ from typing import Optional
 from atxfer._catalog.answers import check_stored, keys_of
 from atxfer._crypto.readers import Reader, RecordOpener, key_for, metadata_for
 from atxfer._crypto.sharing import seal_text
-from atxfer._format.attalk import CHUNK_SIZE, MESSAGE, Description, metadata_name
+from atxfer._format.attalk import ASK_AGAIN, CHUNK_SIZE, MESSAGE, OVER, Description, metadata_name
 from atxfer._format.manifest import COMPLETE
 from atxfer._net.records import EXPIRED, Records, ttl_ms
 from atxfer._net.relay import Relay
@@ -128,7 +128,10 @@ class AtTalkCatalog:
             answer = self._records.ask_one(Llookup(key, Mode.ALL), wait)
         except KeyNotFound as error:
             raise FileNotFound(
-                f"there is no file of this id in the name space {self._namespace}", file_id=file_id
+                f"there is no file of this id in the name space {self._namespace}",
+                file_id=file_id,
+                remedy="Name the application's own name space (--namespace), or whose file it is"
+                " (--from).",
             ) from error
         return self._entry(file_id, key, answer)
 
@@ -177,16 +180,16 @@ class AtTalkCatalog:
         except KeyNotFound as error:
             raise FileNotFound(
                 f"{owner} has no file of this id for {self._me} in the name space"
-                f" {self._namespace}, or it has expired",
+                f" {self._namespace}",
                 file_id=file_id,
-                remedy="Ask its sender: it lives a day at most, and early versions of the"
-                " application itself share a file with nobody.",
+                remedy="Ask its sender: early versions of the application share a file with"
+                " nobody, and what has expired is removed.",
             ) from error
         return self._entry(file_id, key, answer)
 
     def _entry(self, file_id: str, key: AtKey, answer: Answer) -> AtTalkEntry:
         if answer.data == EXPIRED:
-            raise FileExpired("this file's time to live is over", file_id=file_id)
+            raise FileExpired(f"this file has expired: {OVER}", file_id=file_id, remedy=ASK_AGAIN)
         try:
             record = Record.read(answer.data)
         except ValueError as error:

@@ -19,10 +19,12 @@ from atxfer.errors import ManifestInvalid
 from atxfer.model import chunk_count
 
 __all__ = [
+    "ASK_AGAIN",
     "CHUNK_SIZE",
     "MAX_SIZE",
     "MESSAGE",
     "NAMESPACE",
+    "OVER",
     "TTL",
     "Description",
     "announcement",
@@ -37,6 +39,10 @@ __all__ = [
 CHUNK_SIZE = 8192
 MAX_SIZE = 5 << 20
 TTL = 86_400.0
+
+# What a reader is told who comes too late.
+OVER = "in this format a file lives a day at most"
+ASK_AGAIN = "Have it uploaded again; in the native format a file can live longer."
 
 NAMESPACE = "attalk"
 # The name of the key under which all its chat messages travel.
@@ -59,7 +65,7 @@ def new_id(now: float, rng: Random) -> str:
         now: Epoch seconds.
         rng: Tells ids of one millisecond apart; they are no secret.
     """
-    return f"{int(now * 1000)}_{rng.randrange(_DRAWS)}"
+    return f"{round(now * 1000)}_{rng.randrange(_DRAWS)}"
 
 
 def is_attalk_id(text: str) -> bool:

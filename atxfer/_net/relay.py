@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 
 from atxfer._net.pool import ConnectionPool
+from atxfer._net.records import EXPIRED
+from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.atprotocol.events import Answer
 from atxfer.atprotocol.verbs import Verb
 from atxfer.waiting import Wait
@@ -35,14 +37,21 @@ class Relay:
         self._turn = threading.Lock()  # held while a question is under way
 
     def ask(self, verb: Verb, wait: Wait) -> Answer:
-        """Return the answer; as :meth:`ConnectionPool.ask`.
+        """Return the answer; :data:`EXPIRED` for a record whose time is over.
 
         Raises:
-            TransferError: There is none.
+            KeyNotFound: There is no such record, for us.
+            TransferError: As :meth:`ConnectionPool.ask`.
         """
         turn = self._turn
         wait.acquire(lambda seconds: turn.acquire(timeout=seconds))
         try:
             return self._pool.ask(verb, wait)
+        except KeyNotFound as error:
+            # Our server makes the same error of the other's ``null`` as of a key that never was;
+            # only its words differ (seen on 3.0.52).
+            if f"String value '{EXPIRED}'" in error.message:
+                return Answer(EXPIRED)
+            raise
         finally:
             turn.release()

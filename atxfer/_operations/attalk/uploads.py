@@ -117,7 +117,7 @@ def upload(home: Home, order: Order, chat: Chat, transfer: Transfer) -> Receipt:
         ValueError: The format allows no such name.
     """
     with _opened(home.config, order, transfer) as source:
-        now = time.time()
+        now = round(time.time(), 3)  # the format's unit, so that receipt and metadata agree
         mime_type, _ = mimetypes.guess_type(source.name)
         file = Description.of(source.name, source.size, mime_type, now)
         ttl = checked_ttl(order.ttl, home.config)

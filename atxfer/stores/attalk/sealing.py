@@ -22,7 +22,7 @@ from atxfer._crypto.primitives import (
     random_bytes,
 )
 from atxfer._crypto.readers import Reader, RecordOpener, key_for, metadata_for
-from atxfer._format.attalk import chunk_name
+from atxfer._format.attalk import ASK_AGAIN, OVER, chunk_name
 from atxfer._format.base2e15 import decode, encode, encoded_length
 from atxfer._net.records import EXPIRED
 from atxfer.atprotocol.atkey import AtKey
@@ -34,7 +34,7 @@ from atxfer.errors import ChunkCorrupt, FileExpired, IntegrityError
 from atxfer.model import Chunk
 from atxfer.stores.base import StoredFile
 
-__all__ = ["ChunkOpener", "Copies", "expired", "sealed_record"]
+__all__ = ["ChunkOpener", "Copies", "sealed_record"]
 
 
 class Copies:
@@ -138,12 +138,5 @@ def sealed_record(index: int, answer: Union[Answer, AtError]) -> Chunk:
     """
     assert isinstance(answer, Answer)  # noqa: S101  # failures were raised before
     if answer.data == EXPIRED:
-        raise expired(index)
+        raise FileExpired(f"chunk {index} has expired: {OVER}", chunk=index, remedy=ASK_AGAIN)
     return Chunk(index, answer.data.encode("utf-8"))
-
-
-def expired(index: int) -> FileExpired:
-    """Return the error of a chunk whose time is over."""
-    return FileExpired(
-        "a chunk of this file has expired: in this format a file lives a day at most", chunk=index
-    )

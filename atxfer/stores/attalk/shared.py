@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atxfer._net.records import EXPIRED
+from atxfer._format.attalk import ASK_AGAIN
 from atxfer._net.relay import Relay
 from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.atprotocol.verbs import Lookup, Mode
 from atxfer.config import TransferConfig
 from atxfer.errors import ChunkMissing
 from atxfer.model import Chunk
-from atxfer.stores.attalk.sealing import ChunkOpener, expired, sealed_record
+from atxfer.stores.attalk.sealing import ChunkOpener, sealed_record
 from atxfer.stores.base import Capabilities
 from atxfer.waiting import Wait
 
@@ -53,15 +53,11 @@ class SharedDownload:
         try:
             return sealed_record(index, self._relay.ask(Lookup(key, Mode.ALL), wait))
         except KeyNotFound as error:
-            if f"'{EXPIRED}'" in error.message:
-                # Our server makes the same error of the other's ``null`` as of a key that never
-                # was; only its words differ (at_secondary 3.0.52).
-                raise expired(index) from error
             raise ChunkMissing(
                 f"{key.owner} has no chunk {index} of this file for {key.recipient}, or not any"
                 " more",
                 chunk=index,
-                remedy="Ask its sender to send it again: it lives a day at most.",
+                remedy=ASK_AGAIN,
             ) from error
 
     def check(self) -> None:
