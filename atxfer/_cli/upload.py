@@ -13,6 +13,7 @@ from atxfer._cli.options import NEVER, duration, size, subcommand
 from atxfer._cli.settings import Settings
 from atxfer._cli.words import counted, duration_text, moment_text, size_text
 
+_FORMATS = ("native", "attalk")
 _PRESETS = ("development", "production", "high_performance", "original")
 
 
@@ -24,12 +25,18 @@ _PRESETS = ("development", "production", "high_performance", "original")
 @click.option("--preset", type=click.Choice(_PRESETS), help="A whole configuration by name.")
 @click.option("--chunk-size", type=size, help="Bytes of a chunk, as 32KiB.")
 @click.option("--max-concurrent-uploads", type=int, help="Requests in flight, at most.")
+@click.option("--format", type=click.Choice(_FORMATS), default="native", help="How it is kept.")
+@click.option("--namespace", metavar="NS", help="Of format attalk: the application's name space.")
+@click.option("--caption", metavar="TEXT", help="Of format attalk: what the message says.")
 def command(
     settings: Settings,
     files: tuple[str, ...],
     name: Optional[str],
     share_with: tuple[str, ...],
     preset: Optional[str],
+    format: str,  # noqa: A002  # the name of the option
+    namespace: Optional[str],
+    caption: Optional[str],
     **changes: Any,
 ) -> None:
     """Upload files; each is there, whole and verified, when its line appears.
@@ -37,17 +44,21 @@ def command(
     A FILE of - is what comes in by the standard input.
     """
     output = settings.output
+    how: dict[str, Any] = {"share_with": share_with, "format": format}
+    how.update(namespace=namespace, caption=caption)
+    if format != "native":
+        how["ttl"] = changes["ttl"]  # asked for, and not only wished: the format has a limit
     sources = [sys.stdin.buffer if file == "-" else file for file in files]
     if len(files) == 1:
         name = name or ("stdin" if files[0] == "-" else None)
         with settings.client(_config(preset, changes)) as client, output.progress() as progress:
-            receipt = client.upload(sources[0], name=name, share_with=share_with, progress=progress)
+            receipt = client.upload(sources[0], name=name, progress=progress, **how)
         _show(settings, receipt)
         return
     if name is not None:
         raise click.UsageError("--name is for one file")
     with settings.client(_config(preset, changes)) as client, output.progress() as progress:
-        for outcome in client.upload_many(sources, share_with=share_with, progress=progress):
+        for outcome in client.upload_many(sources, progress=progress, **how):
             if outcome.receipt is not None:
                 _show(settings, outcome.receipt)
             elif outcome.error is not None:
