@@ -192,8 +192,8 @@ class Client:
                 A path is written beside itself first and replaced only by the whole, verified file;
                 a file object gets the chunks in order, and must be thrown away after an error.
             from_: Whose file it is, if it is shared with us and only its id is at hand; by default
-                it is looked for among one's own files, then in the inbox. A file of format attalk is one's
-                own unless this says whose.
+                it is looked for among one's own files, then in the inbox, and one of format attalk
+                among one's own alone.
             progress: Called with a :class:`Progress` now and then, from one other thread.
             format: ``"native"`` or ``"attalk"``; by default what the file id says.
             namespace: Of format attalk: the application's name space; by default ``"attalk"``.
@@ -259,6 +259,8 @@ class Client:
                 lambda transfer: describe(self._home, place, transfer), place.file_id
             )
             return found.remote_file()
+        if from_ is not None:
+            raise ValueError("what others share in the native format is described by the inbox")
         file_id = _file_id(file)
         entry = self._engine.run(lambda transfer: self._home.entry(transfer, file_id), file_id)
         return entry.remote_file()

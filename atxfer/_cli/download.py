@@ -17,7 +17,7 @@ from atxfer._cli.words import duration_text, size_text
 @subcommand("download")
 @click.argument("file", metavar="ID|LINK")
 @click.argument("target", default=".")
-@click.option("--from", "from_", metavar="ATSIGN", help="Of format attalk: whose file it is.")
+@click.option("--from", "from_", metavar="ATSIGN", help="Whose file it is, if it is not our own.")
 @click.option("--namespace", metavar="NS", help="Of format attalk: the application's name space.")
 def command(settings: Settings, file: str, target: str, **place: Optional[str]) -> None:
     """Download a file; it takes its name only once it is whole and verified.

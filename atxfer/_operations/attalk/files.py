@@ -8,6 +8,7 @@ from atxfer._engine.transfer import Transfer
 from atxfer._format.attalk import chunk_name, metadata_name
 from atxfer._operations.attalk.places import Place, catalog_of, describe
 from atxfer._operations.home import Home
+from atxfer.errors import NotAuthorized
 
 __all__ = ["delete"]
 
@@ -19,7 +20,16 @@ def delete(home: Home, place: Place, transfer: Transfer) -> None:
     """Remove a file of one's own, with what was made of it for others.
 
     Chunks first and our metadata last, so that a delete that was interrupted can be repeated.
+
+    Raises:
+        NotAuthorized: It is another's.
     """
+    if place.owner != home.owner:
+        raise NotAuthorized(
+            f"it is {place.owner} who can delete this file",
+            file_id=place.file_id,
+            remedy="Ask its owner, or wait: it lives a day at most.",
+        )
     entry = describe(home, place, transfer)
     catalog = catalog_of(home, place.namespace)
     recipients = home.call(
