@@ -33,14 +33,12 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "_net": ("errors", "waiting", "config", "atprotocol"),
     "stores": (),
     "stores.base": ("errors", "model", "waiting"),
-    "stores.atserver": (*GROUND, "stores.base", "_net", "atprotocol"),
     "stores.atpublic": (
         *GROUND,
         *("stores.base", "stores.atserver", "stores.http", "_net", "atprotocol"),
     ),
     "stores.answers": ("errors", "stores.base", "_net.records", "atprotocol"),
     "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
-    "stores.atpublic": (*GROUND, "stores.base", "stores.atserver", "_net", "atprotocol"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
     "stores.attalk": (
         *GROUND,
