@@ -322,6 +322,12 @@ class Engine:
             "memory": {"resident_bytes": resident_bytes(), "held_bytes": self._window.held},
         }
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        with self._lock:
+            return self._closed
+
     def close(self) -> None:
         """Cancel what runs, within a second, and let all threads end. May be called twice."""
         with self._lock:

@@ -189,10 +189,10 @@ class AtConnection:
                     wait.check()
                     return None
                 event = self._told_by(data)
+            if isinstance(event, Closed):
+                raise ConnectionLost(f"{self.address} ended the connection")
         if isinstance(event, Failure):
             raise error_for(event.code, event.message)
-        if isinstance(event, Closed):
-            raise ConnectionLost(f"{self.address} ended the connection")
         if not isinstance(event, Notification):
             raise RemoteProtocolError(f"{self.address} answered out of turn")
         return event

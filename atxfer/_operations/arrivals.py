@@ -160,7 +160,7 @@ class Arrivals:
     # --- owners' servers
 
     def _run(self, body: Callable[[Transfer], T]) -> T:
-        return self._home.engine.run(body, "inbox")
+        return receiving.step(self._home, body)
 
     def _ask(self, owners: Iterable[str]) -> None:
         for owner in owners:

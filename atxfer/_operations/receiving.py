@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Callable, TypeVar, Union
 
 from atxfer._catalog.base import Entry
 from atxfer._catalog.received import SealedShare, file_id_of
@@ -16,10 +16,12 @@ from atxfer._crypto.public_key import PublicKey
 from atxfer._engine.transfer import Transfer
 from atxfer._operations.home import Home
 from atxfer.atprotocol.atkey import AtKey
-from atxfer.errors import IntegrityError, ManifestInvalid, NotFound, TransferError
+from atxfer.errors import Cancelled, IntegrityError, ManifestInvalid, NotFound, TransferError
 from atxfer.waiting import Wait
 
-__all__ = ["Opened", "copies", "from_owner", "keys_at", "opened", "shared_entry"]
+__all__ = ["Opened", "copies", "from_owner", "keys_at", "opened", "shared_entry", "step"]
+
+T = TypeVar("T")
 
 # Shares are read so many to a request: each is about 2 KB of answer.
 _SHARES_PER_REQUEST = 64
@@ -51,6 +53,21 @@ class Opened:
     waiting: dict[AtKey, SealedShare] = field(default_factory=dict)
     refused: dict[AtKey, TransferError] = field(default_factory=dict)
     unreached: dict[str, TransferError] = field(default_factory=dict)
+
+
+def step(home: Home, body: Callable[[Transfer], T]) -> T:
+    """Run one step of a longer look into the inbox, in the calling thread.
+
+    Raises:
+        Cancelled: The client was closed, during the step or between two.
+        TransferError: What ``body`` failed with.
+    """
+    try:
+        return home.engine.run(body, "inbox")
+    except ValueError as error:
+        if not home.engine.is_closed:
+            raise
+        raise Cancelled("the client was closed") from error
 
 
 def copies(home: Home, keys: Sequence[AtKey], transfer: Transfer) -> dict[AtKey, SealedShare]:
