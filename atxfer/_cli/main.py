@@ -24,7 +24,7 @@ __all__ = ["COMMANDS", "READER_GONE", "cli", "run"]
 
 COMMANDS = (
     *("upload", "download", "list", "delete", "extend"),
-    *("share", "unshare", "link", "unlink"),
+    *("share", "unshare", "link", "unlink", "inbox"),
     *("activate", "enroll", "doctor", "devserver", "demo"),
 )
 READER_GONE = 141  # 128 + SIGPIPE: what a shell reports of a program whose reader closed the pipe

@@ -59,9 +59,13 @@ class Settings:
         """Where directory, authorities and keys are, as the library takes it by name."""
         return {"directory": self.directory, "ca_file": self.ca_file, "keys_dir": self.keys_dir}
 
-    def client(self, config: Optional[atxfer.TransferConfig] = None) -> atxfer.Client:
+    def client(
+        self,
+        config: Optional[atxfer.TransferConfig] = None,
+        state_dir: Optional[str] = None,
+    ) -> atxfer.Client:
         """Return a client of that atSign."""
-        return atxfer.Client(self.address(), config=config, **self.places)
+        return atxfer.Client(self.address(), config=config, state_dir=state_dir, **self.places)
 
     def each(self, items: Iterable[str], call: Callable[[str], None]) -> None:
         """Call for each item; one that fails is told of and doesn't disturb the others."""
