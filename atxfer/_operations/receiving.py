@@ -16,7 +16,14 @@ from atxfer._crypto.public_key import PublicKey
 from atxfer._engine.transfer import Transfer
 from atxfer._operations.home import Home
 from atxfer.atprotocol.atkey import AtKey
-from atxfer.errors import Cancelled, IntegrityError, ManifestInvalid, NotFound, TransferError
+from atxfer.errors import (
+    Cancelled,
+    IntegrityError,
+    ManifestInvalid,
+    NotFound,
+    RetryableError,
+    TransferError,
+)
 from atxfer.waiting import Wait
 
 __all__ = ["Opened", "copies", "from_owner", "keys_at", "opened", "shared_entry", "step"]
@@ -80,9 +87,32 @@ def copies(home: Home, keys: Sequence[AtKey], transfer: Transfer) -> dict[AtKey,
     return {key: share for shares in found for key, share in shares.items()}
 
 
-def keys_at(home: Home, owner: str, transfer: Transfer) -> Sequence[AtKey]:
-    """Return the keys of what an atSign shares with us, as their server says."""
-    return home.call(transfer, "scan", lambda wait: home.received.keys_at(owner, wait))
+def keys_at(home: Home, owner: str, transfer: Transfer, *, once: bool = False) -> Sequence[AtKey]:
+    """Return the keys of what an atSign shares with us, as their server says.
+
+    Args:
+        home: Whose inbox.
+        owner: The other atSign.
+        transfer: For whom.
+        once: Whether it is tried only once, because it will be asked again later. For as long as a
+            server is away, its absence must not use up the retries of requests to our own.
+
+    Raises:
+        TransferError: It can't be asked.
+    """
+
+    def ask(wait: Wait) -> Union[Sequence[AtKey], RetryableError]:
+        try:
+            return home.received.keys_at(owner, wait)
+        except RetryableError as error:
+            if not once:
+                raise
+            return error
+
+    answer = home.call(transfer, "scan", ask)
+    if isinstance(answer, RetryableError):
+        raise answer
+    return answer
 
 
 def opened(home: Home, shares: Iterable[SealedShare], transfer: Transfer) -> Opened:

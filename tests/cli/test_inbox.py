@@ -61,7 +61,7 @@ def test_programs_are_told_one_object_a_line(shell: Shell, alice: Sharer) -> Non
 
 def test_people_see_a_table(shell: Shell, alice: Sharer) -> None:
     """That fits into 80 columns, and says when there is nothing."""
-    file_id = alice.share("x.pdf", size=5 << 20, chunk_size=1 << 20)
+    file_id = alice.share("x.pdf", size=5 << 20, chunk_size=1 << 20, chunks=5)
     head, row = shell().out.splitlines()
     assert head.split() == ["FILE", "ID", "FROM", "NAME", "SIZE", "SHARED"]
     assert row.split()[:5] == [file_id, "@alice", "x.pdf", "5", "MiB"]

@@ -120,6 +120,22 @@ def test_a_thousand_shares_each_once(atserver: DevServer, alice: Sharer, bob: Bo
     assert ids(bob().inbox(include_seen=True)) == shared
 
 
+def test_none_is_missed_and_none_comes_twice(atserver: DevServer, alice: Sharer, bob: Bob) -> None:
+    """A thousand shares, a receiver that leaves and comes back an hour later, and a restart."""
+    shared, found = alice.share_many(1000), []
+    for file in bob().inbox(wait=LONG):
+        if len(found) == 400:
+            break
+        found.append(file.file_id)
+        if len(found) == 200:
+            atserver.server("@bob").restart()
+    shared += [alice.share(str(number)) for number in range(10)]
+    atserver.server("@bob").restart()
+    atserver.advance(3600.0)
+    found += ids(bob().inbox())
+    assert found == shared
+
+
 def test_a_receiver_that_was_away_for_an_hour(atserver: DevServer, alice: Sharer, bob: Bob) -> None:
     """The notifications are long forgotten; the copies are there."""
     shared = [alice.share(str(number)) for number in range(5)]
@@ -323,6 +339,27 @@ def test_a_notification_that_no_monitor_hears_of(
         atserver.faults.unpushed = 0.0
         atserver.server("@bob").tell_statistics()
     assert found == shared
+
+
+def test_now_and_then_everything_is_read_again(
+    atserver: DevServer, alice: Sharer, bob: Bob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file shared again under its key, of which nothing told, is found in the end."""
+    monkeypatch.setattr("atxfer._operations.inbox._LIST_EVERY", 0.05)
+    file_id, times = alice.share(shared_at=1_700_000_000.0), []
+    for file in bob().inbox(wait=LONG):
+        times.append(file.shared_at)
+        if len(times) == 2:
+            break
+        atserver.faults.unpushed = 1.0
+        alice.share(file_id=file_id, shared_at=1_700_000_100.0)
+    assert times == [1_700_000_000.0, 1_700_000_100.0]
+
+
+def test_a_transfer_s_deadline_is_not_that_of_a_wait(alice: Sharer, bob: Bob) -> None:
+    """Who gives each transfer half a second may listen for longer."""
+    shared = alice.share()
+    assert ids(bob(deadline=0.5).inbox(wait=1.2)) == [shared]
 
 
 def test_a_notification_of_which_there_is_no_copy(
@@ -619,6 +656,21 @@ def test_from_an_owner_whose_server_comes_back(
             assert file.file_id == shared
             break
     assert told.has_happened
+
+
+def test_a_server_that_is_away_takes_no_retries_from_ours(
+    atserver: DevServer, alice: Sharer, bob: Bob
+) -> None:
+    """However long it is asked for, requests to our own server are still tried again."""
+    alice.share()
+    atserver.server("@alice").stop()
+    client = bob(backoff_initial=0.0, backoff_max=0.0, retry_burst=5)
+    with pytest.raises(ServerFault):
+        list(client.inbox(wait=0.3, from_=["@alice"]))
+    assert atserver.counters["@bob"]["errors"]["AT0021"] > 10
+    atserver.faults = FaultPlan.script("AT0011", verbs={"scan"}, atsigns={"@bob"})
+    assert ids(client.inbox()) == []
+    assert atserver.faults.played
 
 
 def test_from_an_atsign_that_does_not_exist(bob: Bob) -> None:
