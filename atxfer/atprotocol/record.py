@@ -34,9 +34,10 @@ class Record:
         """
         try:
             found = json.loads(text)
-            key, value, metadata = found["key"], found["data"], found["metaData"]
-        except (KeyError, TypeError, RecursionError) as error:
-            raise ValueError("no record with key and metadata") from error
-        if not (isinstance(key, str) and isinstance(value, str) and isinstance(metadata, dict)):
-            raise ValueError("a record holds something else than text")
-        return cls(replace(AtKey.parse(key), is_cached=False), value, Metadata.from_json(metadata))
+            key, value = AtKey.parse(found["key"]), found["data"]
+            metadata = Metadata.from_json(found["metaData"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError("this is no record with its key and its metadata") from error
+        if not isinstance(value, str):
+            raise ValueError("this is no record: its value is no text")
+        return cls(replace(key, is_cached=False), value, metadata)
