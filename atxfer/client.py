@@ -24,6 +24,7 @@ from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach, StrPath
 from atxfer._operations.seen import Seen, state_folder
 from atxfer._operations.site import Site
+from atxfer._operations.unfinished import journals_in
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig, setting
 from atxfer.model import Outcome, Receipt, RemoteFile, Result, SharedFile
@@ -42,8 +43,8 @@ class Client:
         keys_dir: The folder of ``@alice_key.atKeys``; ``ATXFER_KEYS_DIR`` or ``~/.atsign/keys``.
         passphrase: Opens a key file that is wrapped with one; ``ATXFER_PASSPHRASE``.
         config: How fast, how patient, how large.
-        state_dir: The folder of the file that says which shares were seen; ``ATXFER_STATE_DIR``, or
-            ``atxfer`` in ``$XDG_STATE_HOME`` or ``~/.local/state``.
+        state_dir: Where it is kept which shares were seen, and how far uploads are;
+            ``ATXFER_STATE_DIR``, or ``atxfer`` in ``$XDG_STATE_HOME`` or ``~/.local/state``.
 
     Raises:
         ValueError: The address is no atSign, or the directory no ``HOST:PORT``.
@@ -70,8 +71,10 @@ class Client:
         keys = AtKeys.read(path, owner, setting(passphrase, "ATXFER_PASSPHRASE"))
         self._config = reach.config
         self._engine = reach.engine
-        seen = Seen(state_folder(state_dir), owner, str(reach.directory.address))
-        self._site: Site = AtSite(Home(reach, keys), seen)
+        state = state_folder(state_dir)
+        seen = Seen(state, owner, str(reach.directory.address))
+        home = Home(reach, keys, journals_in(state, reach.config))
+        self._site: Site = AtSite(home, seen)
         _CLIENTS.add(self)
 
     # --- up
@@ -90,6 +93,9 @@ class Client:
     ) -> Receipt:
         """Upload one file; return when it is safely there.
 
+        A file that is named by its path keeps a journal on this machine. If the upload ends before
+        its time, however that happens, the same call goes on with it (docs/resume.md).
+
         Args:
             source: A path, bytes, or a binary file object, read from where it stands. One that
                 can't seek is first copied to an anonymous temporary file: the format wants the
@@ -105,6 +111,7 @@ class Client:
 
         Raises:
             SharingFailed: It is there, but not shared with all of them.
+            UploadInProgress: Another process is uploading this file to the same place.
             TransferError: It is not there; the error says why, which chunks are missing, and what
                 to do. What was stored expires by itself; ``delete(error.file_id)`` removes it now.
             OSError: The source can't be read.
@@ -376,6 +383,11 @@ class Client:
     def atsign(self) -> str:
         """The atSign whose server holds the files."""
         return self._site.atsign
+
+    @property
+    def destination(self) -> str:
+        """Where the files lie, in words that tell it from other places."""
+        return self._site.place
 
     @property
     def config(self) -> TransferConfig:

@@ -101,6 +101,7 @@ DEFERRED = {
 WALL_CLOCK = {
     "stores.http": "a server may ask us to wait until some time of day",
     "waiting": "the clock itself",
+    "_engine.journals": "an upload whose time is over is forgotten",
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",
     "_operations.downloads": "the owner's server said when a file would end as a time of day",

@@ -23,7 +23,7 @@ from atxfer.errors import TransferError
 __all__ = ["COMMANDS", "READER_GONE", "cli", "run"]
 
 COMMANDS = (
-    *("upload", "download", "list", "delete", "extend"),
+    *("upload", "resume", "download", "list", "delete", "extend"),
     *("share", "unshare", "link", "unlink", "inbox"),
     *("activate", "enroll", "doctor", "devserver", "demo"),
 )
@@ -65,7 +65,7 @@ def cli() -> None:
 
     The options below may stand before or after the command. Exit codes: 0 done, 1 local file, 2
     usage, 3 key file, 4 access, 5 not found, 6 integrity, 7 limit, 8 source changed, 9 network,
-    10 server, 11 deadline, 12 cancelled, 13 not supported, 130 interrupted.
+    10 server, 11 deadline, 12 cancelled, 13 not supported, 14 under way elsewhere, 130 interrupted.
     """
 
 

@@ -49,8 +49,8 @@ class AtSite:
 
     @property
     def place(self) -> str:
-        """The atSign, too."""
-        return self._home.owner
+        """The atSign, and the directory that knows it."""
+        return self._home.place
 
     # --- up and down
 

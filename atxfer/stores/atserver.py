@@ -71,11 +71,7 @@ class AtServerStore:
         gone = [index for index in indexes if index not in held]
         if gone:
             raise ChunkMissing("a chunk is not on the server any more", chunk=gone[0])
-        metadata = Metadata(ttl_ms=_chunk_ttl_ms(ttl))
-        check(
-            indexes,
-            self.ask_each(stored.file_id, indexes, lambda key: UpdateMeta(key, metadata), wait),
-        )
+        self.renew(stored.file_id, indexes, ttl, wait)
 
     # --- what uploads and downloads share
 
@@ -96,6 +92,11 @@ class AtServerStore:
     ) -> Answers:
         """Ask the same of several chunks, in one request."""
         return self.ask([verb(self.key(file_id, index)) for index in indexes], wait)
+
+    def renew(self, file_id: str, indexes: Sequence[int], ttl: Optional[float], wait: Wait) -> None:
+        """Let chunks that are known to be there live so many seconds from now, in one request."""
+        metadata = Metadata(ttl_ms=_chunk_ttl_ms(ttl))
+        check(indexes, self.ask_each(file_id, indexes, lambda key: UpdateMeta(key, metadata), wait))
 
     def held(self, file_id: str, indexes: range, wait: Wait) -> frozenset[int]:
         """Return which of these chunks are there and have not expired, in one request."""
@@ -151,8 +152,12 @@ class AtServerUpload:
         check_stored(indexes, self._store.ask(updates, wait))
 
     def stored(self, indexes: range, wait: Wait) -> frozenset[int]:
-        """Return which of these chunks the server holds and has not let expire."""
-        return self._store.held(self._plan.file_id, indexes, wait)
+        """Return which of these chunks the server holds and has not let expire; renew those."""
+        file_id, ttl = self._plan.file_id, self._plan.ttl
+        held = self._store.held(file_id, indexes, wait)
+        if held:
+            self._store.renew(file_id, sorted(held), ttl, wait)
+        return held
 
     def commit(self, wait: Wait) -> StoredFile:
         """Return where the chunks lie; the manifest makes them a file."""
