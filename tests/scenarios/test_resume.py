@@ -410,7 +410,7 @@ def test_an_upload_may_be_given_another_time_to_live(
 def test_a_journal_holds_no_key(atserver: DevServer, alice: Client, source: Path) -> None:
     """The file key lies in the manifest on the server, and nowhere here."""
     left = interrupted(atserver, alice, source)
-    key = alice._home.catalog.read(left, Wait()).manifest.file_key
+    key = alice._site._home.catalog.read(left, Wait()).manifest.file_key
     (journal,) = journals(source)
     text = journal.read_bytes()
     assert left.encode() in text
