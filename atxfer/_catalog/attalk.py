@@ -18,7 +18,7 @@ from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.atprotocol.events import Answer
 from atxfer.atprotocol.record import Record
 from atxfer.atprotocol.verbs import Delete, Llookup, Lookup, Mode, Notify, Scan, Update
-from atxfer.errors import ChunkCorrupt, FileExpired, FileNotFound, IntegrityError, ManifestInvalid
+from atxfer.errors import ChunkCorrupt, FileExpired, FileNotFound, IntegrityError
 from atxfer.model import RemoteFile
 from atxfer.waiting import Wait
 
@@ -120,8 +120,7 @@ class AtTalkCatalog:
         Raises:
             FileNotFound: There is none.
             FileExpired: Its time to live is over.
-            ManifestInvalid: It can't be read.
-            ChunkCorrupt: The server gave another record.
+            ChunkCorrupt: What the server gave is not the metadata of this file, or is damaged.
         """
         key = self.key(metadata_name(file_id), None)
         try:
@@ -193,13 +192,12 @@ class AtTalkCatalog:
         try:
             record = Record.read(answer.data)
         except ValueError as error:
-            raise ManifestInvalid("the server's record can't be read", file_id=file_id) from error
+            raise ChunkCorrupt("the server's record can't be read") from error
         if record.key != key:
-            raise ChunkCorrupt("the server gave another record than the metadata")
+            raise ChunkCorrupt("the server gave another record")
         try:
-            text = self._opener.open(record)
+            file = Description.from_text(self._opener.open(record))
         except IntegrityError as error:
-            raise ChunkCorrupt(f"the metadata doesn't open: {error.message}") from error
-        file = Description.from_text(text)
+            raise ChunkCorrupt(error.message) from error
         stamps = record.metadata
         return AtTalkEntry(file_id, key.owner, file, stamps.created_at, stamps.expires_at)

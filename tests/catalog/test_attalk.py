@@ -20,7 +20,6 @@ from atxfer.errors import (
     ChunkCorrupt,
     FileExpired,
     FileNotFound,
-    ManifestInvalid,
     ServerFault,
     TransferError,
 )
@@ -125,10 +124,10 @@ EXPIRED = error_for("AT0015", "remote atServer returned String value 'null' for 
     [
         ("@alice", missing(), FileNotFound),
         ("@alice", "null", FileExpired),
-        ("@alice", "nonsense", ManifestInvalid),
+        ("@alice", "nonsense", ChunkCorrupt),
         ("@bob", missing(), FileNotFound),
         ("@bob", EXPIRED, FileExpired),
-        ("@bob", "[]", ManifestInvalid),
+        ("@bob", "[]", ChunkCorrupt),
     ],
 )
 def test_missing_expired_and_unreadable_are_told_apart(

@@ -360,3 +360,23 @@ def test_half_a_record_shows() -> None:
     cut = base64_encode(base64_decode(found["data"])[:6000])
     with pytest.raises(ChunkCorrupt):
         opened(Chunk(0, json.dumps({**found, "data": cut}).encode()))
+
+
+def test_the_record_of_another_chunk_shows() -> None:
+    """Servers that mix answers up give it under the key that was asked for."""
+    opener = ChunkOpener(RecordOpener(alice_keys()), STORED, "attalk")
+    first = record()
+    assert opener.open(first).data == opener.open(first).data == DATA
+    found = {**json.loads(first.data), "key": f"file_chunk_{ID}_1.attalk@alice"}
+    with pytest.raises(ChunkCorrupt, match="the record of chunk 0"):
+        opener.open(Chunk(1, json.dumps(found).encode()))
+
+
+def test_equal_chunks_of_a_writer_without_nonces_are_no_mistake() -> None:
+    """Their records are equal, too, and so is what they hold."""
+    opener = ChunkOpener(RecordOpener(alice_keys()), STORED, "attalk")
+    value = aes_256_ctr_pkcs7_seal(OWNER.key, bytes(16), encode(DATA).encode())
+    first = record(metaData={}, data=base64_encode(value))
+    found = {**json.loads(first.data), "key": f"file_chunk_{ID}_1.attalk@alice"}
+    opener.open(first)
+    assert opener.open(Chunk(1, json.dumps(found).encode())).data == DATA

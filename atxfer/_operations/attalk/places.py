@@ -88,6 +88,3 @@ def describe(home: Home, place: Place, transfer: Transfer) -> AtTalkEntry:
     except ChunkCorrupt as error:
         # Raised as such, so that it was asked for once more: it may have been mixed up (facts §7).
         raise ManifestInvalid(error.message, file_id=place.file_id) from error
-    except ManifestInvalid as error:
-        error.with_context(file_id=place.file_id)
-        raise
