@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from atxfer import Client
-from atxfer._crypto.atkeys import AtKeys
 from atxfer._crypto.primitives import aes_256_ctr_pkcs7_seal, base64_encode
 from atxfer._crypto.sharing import open_text, seal_text, unwrap_key
 from atxfer._format.base2e15 import encode
@@ -35,6 +34,7 @@ from atxfer.errors import (
     SharingFailed,
 )
 from atxfer.waiting import Wait
+from tests.support.lines import keys_of as atkeys_of
 from tests.support.worlds import client_of, content, sha256
 
 SIZES = [0, 1, 8191, 8192, 8193, 20_000, 5 * MIB]
@@ -82,11 +82,6 @@ def all_keys(world: DevServer, atsign: str = "@alice") -> list[str]:
 def keys_of(world: DevServer, atsign: str = "@alice") -> set[str]:
     """Return what an atSign has on its server of this format."""
     return {key for key in all_keys(world, atsign) if "file_" in key}
-
-
-def mine(world: DevServer, atsign: str) -> AtKeys:
-    """Return the keys of an atSign of the world."""
-    return AtKeys.read(Path(world.keys_dir) / f"{atsign}_key.atKeys", atsign)
 
 
 # --- there and back
@@ -197,7 +192,7 @@ def messages(world: DevServer, atsign: str) -> list[dict[str, Any]]:
     for notice in world.server(atsign).notices():
         if notice["key"] == f"{atsign}:message.attalk@alice":
             wrapped = world.server("@alice").value(f"{atsign}:shared_key@alice") or ""
-            key = unwrap_key(wrapped, mine(world, atsign).encryption_private)
+            key = unwrap_key(wrapped, atkeys_of(world, atsign).encryption_private)
             iv_nonce = notice["metadata"]["ivNonce"]
             found.append(json.loads(open_text(key, notice["value"], iv_nonce)))
     return found
@@ -500,7 +495,7 @@ class Writer:
     """Another program of @alice's that writes files in this format."""
 
     def __init__(self, client: Client, world: DevServer) -> None:
-        self.key = mine(world, "@alice").self_key
+        self.key = atkeys_of(world, "@alice").self_key
         self._records = client._home.records
 
     def metadata(self, file_id: str, **members: Any) -> None:

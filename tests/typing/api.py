@@ -44,6 +44,8 @@ def transfers(client: Client) -> None:
     result = client.download(receipt.file_id, Path("folder"), progress=told)
     result = client.download(result.file, io.BytesIO())
     path: Optional[Path] = result.path
+    receipt = client.upload("a", format="attalk", namespace="x.attalk", caption="look")
+    result = client.download(receipt, format="attalk", namespace="x.attalk", from_="@alice")
     print(path, receipt.statistics.requests, result.statistics.peak_in_flight)
 
 
