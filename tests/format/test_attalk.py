@@ -40,7 +40,7 @@ def test_the_limits_are_those_of_the_application() -> None:
 def test_a_chunk_grows_as_the_dart_client_has_it_grow(
     size: int, characters: int, stored: int
 ) -> None:
-    """Base2e15, UTF-8, a padding of 1 to 16 bytes, base64: the table of dart-client-facts §4."""
+    """Base2e15, UTF-8, a padding of 1 to 16 bytes, base64: as measured of the Dart client."""
     text = encode(bytes(size))
     padded = len(text.encode("utf-8")) // 16 * 16 + 16
     assert (len(text), -(-padded // 3) * 4) == (characters, stored)

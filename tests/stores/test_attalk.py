@@ -78,7 +78,7 @@ def put(pool: FakePool, *pairs: PairKey, count: int = 1) -> None:
 
 
 def test_a_chunk_is_the_line_that_the_dart_client_sends() -> None:
-    """Its metadata in the one order, its key, and 17,496 characters (dart-client-facts §4)."""
+    """Its metadata in the one order, its key, and 17,496 characters."""
     pool = FakePool()
     put(pool)
     (line,) = pool.requests

@@ -18,7 +18,7 @@ from atxfer.waiting import Wait
 __all__ = ["AtTalkStore"]
 
 # 15 bits become a character of three bytes, and three bytes four of base64: 8,192 bytes are stored
-# as 17,496 (docs/attalk.md, "What it costs").
+# as 17,496 (docs/attalk.md, "Defects that stay").
 _EXPANSION = 8 / 15 * 4
 # Beside the value: the frame of a command or an answer, the fixed part of a key, padding, a nonce.
 # For another atSign also the wrapped key and its checksum, with their names.
