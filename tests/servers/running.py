@@ -1,4 +1,4 @@
-"""A program that listens on loopback: started, waited for by a request, killed with its children."""
+"""A program that listens on loopback: waited for by a request, killed with its children."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two S3 servers: versitygw, a real one on a plain folder, and moto, quick to ask and slow to move."""
+"""Two S3 servers: versitygw, a real one on a plain folder, and moto, in memory and slow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class S3Server(Server):
     """
 
     access_key = "atxfer-tests"
-    secret_key = "loopback-only-secret"  # noqa: S105  # of a server that ends with the tests
+    secret_key = "loopback-only-secret"
     region = "us-east-1"
 
     @property

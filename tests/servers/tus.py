@@ -1,4 +1,4 @@
-"""Two tus 1.0 servers: tusd, which has every extension, and @tus/server, without ``concatenation``."""
+"""Two tus servers: tusd, which has nearly all extensions, and @tus/server, which has fewer."""
 
 from __future__ import annotations
 
