@@ -36,6 +36,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores.atserver": (*GROUND, "stores.base", "_net", "atprotocol"),
     "stores.atpublic": (*GROUND, "stores.base", "stores.atserver", "_net", "atprotocol"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
+    "stores.s3": (*GROUND, "stores.base", "stores.http"),
     "_catalog": ("errors", "model", "waiting", "_net", "atprotocol", "_crypto", "_format"),
     "_engine": (*GROUND, "stores.base", "_policy", "_observe"),
     "_operations": (
@@ -74,6 +75,7 @@ FOREIGN = {
     "rich": ("_cli",),
     "requests": ("_net.proxy", "stores.http"),
     "urllib3": ("stores.http",),
+    "botocore": ("stores.s3.aws",),
     "pytest": ("testing",),
     "prometheus_client": ("_observe.prometheus",),
 }
@@ -85,12 +87,14 @@ DEFERRED = {
     "_crypto.primitives": "Argon2id came with cryptography 44; only wrapped key files need it",
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",
     "_observe.prometheus": "an optional package",
+    "stores.s3.store": "says what to install where botocore is missing",
     "testing": "test runs that never use the fixtures don't wait for TLS and cryptography",
 }
 
 WALL_CLOCK = {
     "stores.http": "a server may ask us to wait until some time of day",
     "waiting": "the clock itself",
+    "stores.s3.bucket": "a signature bears the time of day",
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",
     "_operations.downloads": "the owner's server said when a file would end as a time of day",
