@@ -99,6 +99,7 @@ class Bucket:
         query: Optional[Mapping[str, Optional[str]]] = None,
         headers: Optional[Mapping[str, str]] = None,
         body: Optional[bytes] = None,
+        is_checked: bool = False,
         expect: Collection[int] = (200,),
         max_bytes: int = MIB,
     ) -> Response:
@@ -111,6 +112,7 @@ class Bucket:
             query: Names and values; a value of None leaves the name alone.
             headers: What to sign beside the usual.
             body: What to send.
+            is_checked: Whether the server verifies the body by other means than the signature.
             expect: Statuses that are returned.
             max_bytes: The largest content to take.
 
@@ -129,7 +131,7 @@ class Bucket:
                 method,
                 url,
                 headers or {},
-                payload_hash=_payload_hash(url, body or b""),
+                payload_hash=_payload_hash(url, body or b"", is_checked),
                 region=known.region,
                 now=signed_at,
                 wait=wait,
@@ -209,10 +211,10 @@ def timestamp(text: str) -> Optional[float]:
         return None
 
 
-def _payload_hash(url: str, body: bytes) -> str:
-    # Over TLS a hash adds nothing but a third of the time that hashing takes: a body has a checksum
-    # beside it (measured: SHA-256 1.5 GiB/s with the processor's help, 0.4 without; CRC 3 GiB/s).
-    if body and url.startswith("https:"):
+def _payload_hash(url: str, body: bytes, is_checked: bool) -> str:
+    # Over TLS, a body that has a checksum gains nothing by a second one that takes twice to eight
+    # times as long (measured: CRC 3.3 GiB/s, SHA-256 1.5 with the processor's help, 0.4 without).
+    if is_checked and url.startswith("https:"):
         return _UNSIGNED
     return hashlib.sha256(body).hexdigest()
 

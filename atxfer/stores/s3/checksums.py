@@ -22,7 +22,6 @@ __all__ = [
     "crc32_of_whole",
     "has_md5_etags",
     "is_md5",
-    "md5",
     "md5_hex",
     "plain_etag",
 ]
@@ -35,14 +34,9 @@ def crc32(data: bytes) -> str:
     return _base64(zlib.crc32(data).to_bytes(4, "big"))
 
 
-def md5(data: bytes) -> str:
-    """Return the value of ``Content-MD5``."""
-    return _base64(_md5(data))
-
-
 def md5_hex(data: bytes) -> str:
     """Return what an ETag would be."""
-    return _md5(data).hex()
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def crc32_of_whole(checksums: Sequence[str], sizes: Sequence[int]) -> str:
@@ -107,10 +101,6 @@ def has_md5_etags(headers: Mapping[str, str]) -> bool:
     if headers.get("x-amz-server-side-encryption-customer-algorithm"):
         return False
     return not headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")
-
-
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 def _base64(data: bytes) -> str:

@@ -1,8 +1,8 @@
 """A body that is sent, and proof that the server has the same.
 
-A server that knows ``x-amz-checksum-crc32`` verifies it and says it again in its answer. One that
-has not been seen to do so gets a ``Content-MD5`` as well, which is as old as S3; and where it says
-an MD5 as ETag, that is compared.
+A server that knows ``x-amz-checksum-crc32`` verifies it and says it again in its answer. For one
+that has not been seen to do so, the body's SHA-256 is part of the signature, which every server
+verifies; and where it says an MD5 as ETag, that is compared.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Optional
 from atxfer.errors import ChunkCorrupt, ServerFault
 from atxfer.stores.http import Response
 from atxfer.stores.s3.bucket import Bucket
-from atxfer.stores.s3.checksums import crc32, has_md5_etags, is_md5, md5, md5_hex, plain_etag
+from atxfer.stores.s3.checksums import crc32, has_md5_etags, is_md5, md5_hex, plain_etag
 from atxfer.stores.s3.proof import CRC
 from atxfer.waiting import Wait
 
@@ -64,8 +64,6 @@ class Sender:
         """
         checksum = crc32(data) if self.checksums else ""
         headers = {CRC: checksum} if checksum else {}
-        if not self._is_proven:
-            headers["Content-MD5"] = md5(data)
         answer = self._bucket.ask(
             "PUT",
             key,
@@ -73,6 +71,7 @@ class Sender:
             query=query,
             headers=headers,
             body=data,
+            is_checked=self._is_proven and bool(checksum),
             expect=(200, _NOT_IMPLEMENTED),
         )
         self.check_understood(answer)
