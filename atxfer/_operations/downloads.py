@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 
+_ASK = "Ask its owner to share it again; the target was left as it was."
+
 Note = Callable[[SharedFile], None]
 """Is told of a file of others' once it has arrived."""
 
@@ -135,7 +137,7 @@ def download_shared(home: Home, claim: Claim, wish: Wish, note: Note, transfer: 
     except ChunkMissing as error:
         # Our server's copy of the share may live a moment longer than the file.
         what = f"{owner} has deleted this file, or a part of it is gone"
-        raise FileNotFound(what, file=shared.name, file_id=file_id) from error
+        raise FileNotFound(what, file=shared.name, file_id=file_id, remedy=_ASK) from error
     note(shared)
     return result
 
@@ -152,7 +154,8 @@ def _why_not(peer: Peer, claim: Claim, error: NotShared, transfer: Transfer) -> 
     try:
         peer.value(AtKey.public(chunk_name(file_id, 0), peer.atsign), "chunk 0", transfer)
     except KeyNotFound:
-        return FileNotFound(f"{peer.atsign} has no such file, or has deleted it", file_id=file_id)
+        what = f"{peer.atsign} has no such file, or has deleted it"
+        return FileNotFound(what, file_id=file_id, remedy=_ASK)
     except FileExpired:
         return FileExpired("this file's time to live is over", file_id=file_id)
     except TransferError:
