@@ -158,10 +158,13 @@ class Bucket:
         # A HEAD's Content-Length is that of an object which does not come.
         return self.ask("HEAD", key, wait=wait, headers=headers, expect=expect, max_bytes=_ANY)
 
+    def prepare(self, wait: Wait) -> None:
+        """Make a connection ready for a later request."""
+        self._transport.prepare(self._url(), wait)
+
     def failure_of(self, answer: Response) -> Failure:
         """Return the failure that an answer with an expected status is or holds."""
-        url = self._endpoint.of(self.place.bucket, "", self._known.region, {})
-        return Failure(answer, urlsplit(url).netloc)
+        return Failure(answer, urlsplit(self._url()).netloc)
 
     def presigned(self, key: str, seconds: int, wait: Wait) -> tuple[str, float]:
         """Return an URL by which anybody can read an object, and the epoch second it ends at."""
@@ -171,6 +174,9 @@ class Bucket:
         return self._account.presigned(
             url, region=known.region, now=now, seconds=seconds, wait=wait
         )
+
+    def _url(self) -> str:
+        return self._endpoint.of(self.place.bucket, "", self._known.region, {})
 
     def _timeout(self, sent: int, received: int) -> float:
         return self._request_timeout + (sent + received) / _SLOWEST

@@ -85,7 +85,8 @@ class PartsUpload:
         return token_of(self._key, self._upload_id) if self._upload_id else b""
 
     def prepare(self, wait: Wait) -> None:
-        """Ask nothing: a connection is made by the request that needs it."""
+        """Connect once more, while the upload is begun."""
+        self._bucket.prepare(wait)
 
     def begin(self, wait: Wait) -> None:
         """Have the server give the upload an id."""
