@@ -45,10 +45,10 @@ _CAPABILITIES = Capabilities(
     max_read_bytes=_LARGEST_PART,
     max_chunk_bytes=_LARGEST_PART,
     min_chunk_bytes=_LEAST_PART,
-    # One PUT for what is no larger than boto3's threshold for parts. Then the smallest parts there
-    # may be, of which three requests hold less than the default memory_budget. Above, 8 MiB, as
-    # boto3's; larger ones only where there would be too many, since each is held in memory.
-    chunk_ladder=((8 * MIB, 8 * MIB), (64 * MIB, _LEAST_PART), (_MOST_PARTS * 8 * MIB, 8 * MIB)),
+    # One PUT for what is no larger than boto3's threshold for parts. Above, the smallest parts there
+    # may be: three of them fit the default memory_budget, so that three requests are in flight; of
+    # 8 MiB, boto3's size, two would be. Larger ones only where there would be too many.
+    chunk_ladder=((8 * MIB, 8 * MIB), (_MOST_PARTS * _LEAST_PART, _LEAST_PART)),
     max_default_chunk=_LARGEST_PART,
     target_chunks=_MOST_PARTS,
 )
