@@ -63,7 +63,7 @@ _CODES: dict[str, tuple[type[TransferError], Optional[str]]] = {
     "TokenRefreshRequired": (LoginRefused, _LOGIN),
     # it is not there
     "NoSuchBucket": (NotFound, _BUCKET),
-    "NoSuchKey": (NotFound, None),
+    "NoSuchKey": (NotFound, "List what is there: client.files() or `atxfer list`."),
     NO_SUCH_UPLOAD: (NotFound, _GONE),
     # too much, or not enough
     "EntityTooLarge": (FileTooLarge, "The server takes no object of this size: raise chunk_size."),

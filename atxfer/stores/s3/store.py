@@ -45,9 +45,9 @@ _CAPABILITIES = Capabilities(
     max_read_bytes=_LARGEST_PART,
     max_chunk_bytes=_LARGEST_PART,
     min_chunk_bytes=_LEAST_PART,
-    # One PUT for what is no larger than boto3's threshold for parts. Above, the smallest parts there
-    # may be: three of them fit the default memory_budget, so that three requests are in flight; of
-    # 8 MiB, boto3's size, two would be. Larger ones only where there would be too many.
+    # One PUT for what is no larger than boto3's threshold for parts. Above it the smallest parts:
+    # three of them fit the default memory_budget, so that three requests are in flight; of 8 MiB,
+    # boto3's size, two would be. Larger ones only where there would be too many.
     chunk_ladder=((8 * MIB, 8 * MIB), (_MOST_PARTS * _LEAST_PART, _LEAST_PART)),
     max_default_chunk=_LARGEST_PART,
     target_chunks=_MOST_PARTS,
