@@ -11,6 +11,7 @@ from atxfer._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from atxfer._engine.transfer import Transfer as Transfer
+    from atxfer._operations.unfinished import unfinished_uploads as unfinished_uploads
     from atxfer.client import Client as Client
     from atxfer.client import download_link as download_link
     from atxfer.config import TransferConfig as TransferConfig
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from atxfer.model import Result as Result
     from atxfer.model import SharedFile as SharedFile
     from atxfer.model import Statistics as Statistics
+    from atxfer.model import UnfinishedUpload as UnfinishedUpload
 
 _HOMES = {
     "AccessDenied": "atxfer.errors",
@@ -57,7 +59,9 @@ _HOMES = {
     "Transfer": "atxfer._engine.transfer",
     "TransferConfig": "atxfer.config",
     "TransferError": "atxfer.errors",
+    "UnfinishedUpload": "atxfer.model",
     "download_link": "atxfer.client",
+    "unfinished_uploads": "atxfer._operations.unfinished",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])

@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional, Union
 
 from atxfer._crypto.atkeys import AtKeys, find
 from atxfer._engine.many import each_as_it_ends
 from atxfer._engine.sources import Readable
 from atxfer._engine.targets import Writable
 from atxfer._engine.transfer import Transfer
-from atxfer._format.link import Link, is_link
-from atxfer._format.manifest import COMPLETE, is_file_id
+from atxfer._format.link import Link
 from atxfer._observe.progress import Callback
-from atxfer._operations import downloads, files, links, shares, uploads
-from atxfer._operations.arrivals import Wanted
+from atxfer._operations import links
+from atxfer._operations.atsite import AtSite
 from atxfer._operations.home import Home
-from atxfer._operations.inbox import Inbox
-from atxfer._operations.orders import Order, Wish
+from atxfer._operations.orders import NATIVE, FileLike, Order, Reference, Wish
 from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach, StrPath
 from atxfer._operations.seen import Seen, state_folder
+from atxfer._operations.site import Site
+from atxfer._operations.unfinished import journals_in
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig, setting
-from atxfer.errors import FileNotFound
 from atxfer.model import Outcome, Receipt, RemoteFile, Result, SharedFile
 
 __all__ = ["Client", "download_link"]
-
-FileLike = Union[str, RemoteFile, Receipt]
 
 
 class Client:
@@ -46,8 +43,8 @@ class Client:
         keys_dir: The folder of ``@alice_key.atKeys``; ``ATXFER_KEYS_DIR`` or ``~/.atsign/keys``.
         passphrase: Opens a key file that is wrapped with one; ``ATXFER_PASSPHRASE``.
         config: How fast, how patient, how large.
-        state_dir: The folder of the file that says which shares were seen; ``ATXFER_STATE_DIR``, or
-            ``atxfer`` in ``$XDG_STATE_HOME`` or ``~/.local/state``.
+        state_dir: Where it is kept which shares were seen, and how far uploads are;
+            ``ATXFER_STATE_DIR``, or ``atxfer`` in ``$XDG_STATE_HOME`` or ``~/.local/state``.
 
     Raises:
         ValueError: The address is no atSign, or the directory no ``HOST:PORT``.
@@ -74,8 +71,10 @@ class Client:
         keys = AtKeys.read(path, owner, setting(passphrase, "ATXFER_PASSPHRASE"))
         self._config = reach.config
         self._engine = reach.engine
-        self._home = Home(reach, keys)
-        self._seen = Seen(state_folder(state_dir), owner, str(reach.directory.address))
+        state = state_folder(state_dir)
+        seen = Seen(state, owner, str(reach.directory.address))
+        home = Home(reach, keys, journals_in(state, reach.config))
+        self._site: Site = AtSite(home, seen)
         _CLIENTS.add(self)
 
     # --- up
@@ -88,8 +87,14 @@ class Client:
         ttl: Optional[float] = None,
         share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
+        format: str = NATIVE,  # noqa: A002  # what users call it
+        namespace: Optional[str] = None,
+        caption: Optional[str] = None,
     ) -> Receipt:
         """Upload one file; return when it is safely there.
+
+        A file that is named by its path keeps a journal on this machine. If the upload ends before
+        its time, however that happens, the same call goes on with it (docs/resume.md).
 
         Args:
             source: A path, bytes, or a binary file object, read from where it stands. One that
@@ -99,16 +104,21 @@ class Client:
             ttl: Seconds it is to live; by default the configuration's.
             share_with: The atSigns to share it with, once it is there; see :meth:`share`.
             progress: Called with a :class:`Progress` now and then, from one other thread.
+            format: ``"native"``, or ``"attalk"`` for what the AtTalk application reads: smaller
+                files, no hash, one day (docs/attalk.md).
+            namespace: Of format attalk: the application's name space; by default ``"attalk"``.
+            caption: Of format attalk: what the message says that announces the file.
 
         Raises:
             SharingFailed: It is there, but not shared with all of them.
+            UploadInProgress: Another process is uploading this file to the same place.
             TransferError: It is not there; the error says why, which chunks are missing, and what
                 to do. What was stored expires by itself; ``delete(error.file_id)`` removes it now.
             OSError: The source can't be read.
             ValueError: An argument is out of range.
         """
-        body = self._upload(source, name, ttl, share_with, progress)
-        return self._engine.run(body, _label(source, name))
+        order = Order(source, name, ttl, progress, _held(share_with), format, namespace, caption)
+        return self._engine.run(self._site.upload(order), order.label)
 
     def submit_upload(
         self,
@@ -118,10 +128,13 @@ class Client:
         ttl: Optional[float] = None,
         share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
+        format: str = NATIVE,  # noqa: A002  # what users call it
+        namespace: Optional[str] = None,
+        caption: Optional[str] = None,
     ) -> Transfer:
         """Begin an upload and return at once; ``result()`` returns what :meth:`upload` does."""
-        body = self._upload(source, name, ttl, share_with, progress)
-        return self._engine.submit(body, _label(source, name))
+        order = Order(source, name, ttl, progress, _held(share_with), format, namespace, caption)
+        return self._engine.submit(self._site.upload(order), order.label)
 
     def upload_many(
         self,
@@ -130,6 +143,9 @@ class Client:
         ttl: Optional[float] = None,
         share_with: Iterable[str] = (),
         progress: Optional[Callback] = None,
+        format: str = NATIVE,  # noqa: A002  # what users call it
+        namespace: Optional[str] = None,
+        caption: Optional[str] = None,
     ) -> Iterator[Outcome]:
         """Upload several files under the one cap; yield how each ended, as it ends.
 
@@ -137,12 +153,13 @@ class Client:
         requests, and ``sources`` is read no faster than that. Leaving the loop early cancels those
         that are still under way.
         """
-        with_whom = shares.checked_recipients(self._home, share_with)
+        template = Order(b"", None, ttl, progress, _held(share_with), format, namespace, caption)
+        self._site.upload(template)  # what is wrong with the arguments is told now, and once
         ends = each_as_it_ends(
             self._engine,
             sources,
-            lambda source: self._upload(source, None, ttl, with_whom, progress),
-            name=_label,
+            lambda source: self._site.upload(replace(template, source=source)),
+            name=lambda source: replace(template, source=source).label,
             width=self._config.max_concurrent_uploads,
         )
         for end in ends:
@@ -157,6 +174,8 @@ class Client:
         *,
         from_: Optional[str] = None,
         progress: Optional[Callback] = None,
+        format: Optional[str] = None,  # noqa: A002
+        namespace: Optional[str] = None,
     ) -> Result:
         """Download one file; return when it is verified and in its place.
 
@@ -167,8 +186,11 @@ class Client:
                 A path is written beside itself first and replaced only by the whole, verified file;
                 a file object gets the chunks in order, and must be thrown away after an error.
             from_: Whose file it is, if it is shared with us and only its id is at hand; by default
-                it is looked for among one's own files, then in the inbox.
+                it is looked for among one's own files, then in the inbox, and one of format attalk
+                among one's own alone.
             progress: Called with a :class:`Progress` now and then, from one other thread.
+            format: ``"native"`` or ``"attalk"``; by default what the file id says.
+            namespace: Of format attalk: the application's name space; by default ``"attalk"``.
 
         Raises:
             FileNotFound: It is not there, or its upload never ended.
@@ -179,7 +201,9 @@ class Client:
             TransferError: Anything else that went wrong.
             OSError: The target can't be written.
         """
-        return self._engine.run(self._download(file, target, from_, progress), _name(file))
+        reference = Reference(file, from_, format, namespace)
+        body = self._site.download(reference, Wish(target, progress))
+        return self._engine.run(body, reference.label)
 
     def submit_download(
         self,
@@ -188,9 +212,13 @@ class Client:
         *,
         from_: Optional[str] = None,
         progress: Optional[Callback] = None,
+        format: Optional[str] = None,  # noqa: A002
+        namespace: Optional[str] = None,
     ) -> Transfer:
         """Begin a download and return at once; ``result()`` returns what :meth:`download` does."""
-        return self._engine.submit(self._download(file, target, from_, progress), _name(file))
+        reference = Reference(file, from_, format, namespace)
+        body = self._site.download(reference, Wish(target, progress))
+        return self._engine.submit(body, reference.label)
 
     # --- what is there
 
@@ -200,21 +228,24 @@ class Client:
         Raises:
             TransferError: The server can't be asked.
         """
-        entries = self._engine.run(lambda transfer: files.entries(self._home, transfer), "list")
-        for entry in sorted(entries, key=lambda entry: entry.manifest.created_at):
-            if incomplete or entry.manifest.state == COMPLETE:
-                yield entry.remote_file()
+        yield from self._engine.run(self._site.files(incomplete=incomplete), "list")
 
-    def file(self, file: FileLike) -> RemoteFile:
+    def file(
+        self, file: FileLike, *, namespace: Optional[str] = None, from_: Optional[str] = None
+    ) -> RemoteFile:
         """Return one file's description as it is now, of a begun upload too.
+
+        Args:
+            file: A file id, or what ``upload`` or ``files`` returned.
+            namespace: As for :meth:`download`.
+            from_: As for :meth:`download`.
 
         Raises:
             FileNotFound: It is not there.
             FileExpired: Its time to live is over.
         """
-        file_id = _file_id(file)
-        entry = self._engine.run(lambda transfer: self._home.entry(transfer, file_id), file_id)
-        return entry.remote_file()
+        reference = Reference(file, from_, None, namespace)
+        return self._engine.run(self._site.file(reference), reference.label)
 
     def extend(self, file: FileLike, ttl: float) -> RemoteFile:
         """Let a file live ``ttl`` seconds from now; return its new description.
@@ -225,13 +256,9 @@ class Client:
             ChunkMissing: A part of it is not there any more.
             ValueError: ``ttl`` is out of range.
         """
-        seconds = _checked_ttl(self._config, ttl)
-        file_id = _file_id(file)
-        return self._engine.run(
-            lambda transfer: files.extend(self._home, file_id, seconds, transfer), file_id
-        )
+        return self._engine.run(self._site.extend(file, ttl), Reference(file).label)
 
-    def delete(self, file: FileLike) -> None:
+    def delete(self, file: FileLike, *, namespace: Optional[str] = None) -> None:
         """Remove a file, or what an upload that failed has left.
 
         The chunks go first and the manifest last, so that an interrupted delete can be repeated.
@@ -240,8 +267,8 @@ class Client:
             FileNotFound: It is not there.
             FileExpired: Its time to live is over; what is left of it goes by itself.
         """
-        file_id = _file_id(file)
-        self._engine.run(lambda transfer: files.delete(self._home, file_id, transfer), file_id)
+        reference = Reference(file, namespace=namespace)
+        self._engine.run(self._site.delete(reference), reference.label)
 
     # --- for others
 
@@ -262,13 +289,7 @@ class Client:
             SharingFailed: With some it is not shared.
             TransferError: A server can't be asked.
         """
-        with_whom = shares.checked_recipients(self._home, atsigns)
-        if not with_whom:
-            raise ValueError("share with whom? Name an atSign")
-        file_id = _file_id(file)
-        self._engine.run(
-            lambda transfer: shares.share_own(self._home, file_id, with_whom, transfer), file_id
-        )
+        self._engine.run(self._site.share(file, atsigns), Reference(file).label)
 
     def unshare(self, file: FileLike, *atsigns: str) -> None:
         """Share a file no longer with these atSigns; without any, with nobody.
@@ -280,19 +301,11 @@ class Client:
             ValueError: One is no atSign, or our own.
             TransferError: The server can't be asked.
         """
-        with_whom = shares.checked_recipients(self._home, atsigns)
-        file_id = _file_id(file)
-        self._engine.run(
-            lambda transfer: shares.unshare(self._home, file_id, with_whom, transfer), file_id
-        )
+        self._engine.run(self._site.unshare(file, atsigns), Reference(file).label)
 
     def shared_with(self, file: FileLike) -> list[str]:
         """Return the atSigns a file is shared with, in the order of their names."""
-        file_id = _file_id(file)
-        found = self._engine.run(
-            lambda transfer: shares.recipients(self._home, file_id, transfer), file_id
-        )
-        return list(found)
+        return list(self._engine.run(self._site.shared_with(file), Reference(file).label))
 
     def link(self, file: FileLike, *, ttl: Optional[float] = None) -> str:
         """Return a link by which anybody can download a file, without an atSign or keys.
@@ -308,19 +321,14 @@ class Client:
             FileNotFound: It is not there, or its upload never ended.
             ValueError: ``ttl`` is out of range.
         """
-        seconds = None if ttl is None else _checked_ttl(self._config, ttl)
-        file_id = _file_id(file)
-        return self._engine.run(
-            lambda transfer: links.link(self._home, file_id, seconds, transfer), file_id
-        )
+        return self._engine.run(self._site.link(file, ttl), Reference(file).label)
 
     def unlink(self, file: FileLike) -> None:
         """Let the link of a file lead nowhere, now and for ever; a later one has another key.
 
         Who has followed it before may have kept the file's key.
         """
-        file_id = _file_id(file)
-        self._engine.run(lambda transfer: links.unlink(self._home, file_id, transfer), file_id)
+        self._engine.run(self._site.unlink(file), Reference(file).label)
 
     # --- from others
 
@@ -361,16 +369,25 @@ class Client:
         """
         if wait is not None and not wait >= 0:
             raise ValueError(f"wait must be seconds from 0, or None for ever, not {wait!r}")
-        wanted = Wanted.of(since, from_, include_seen)
-        look = Inbox(self._home, self._seen, wanted, wait=wait, until_downloaded=until_downloaded)
-        return look.files()
+        return self._site.inbox(
+            wait=wait,
+            since=since,
+            from_=from_,
+            include_seen=include_seen,
+            until_downloaded=until_downloaded,
+        )
 
     # --- the client itself
 
     @property
     def atsign(self) -> str:
         """The atSign whose server holds the files."""
-        return self._home.owner
+        return self._site.atsign
+
+    @property
+    def destination(self) -> str:
+        """Where the files lie, in words that tell it from other places."""
+        return self._site.place
 
     @property
     def config(self) -> TransferConfig:
@@ -379,19 +396,16 @@ class Client:
 
     def metrics(self) -> dict[str, Any]:
         """Return what this client has done and felt so far, as plain values."""
-        pool = self._home.pool
-        connections = {"opened": pool.opened, "logins": pool.logins, "reused": pool.reused}
-        return {**self._engine.metrics(), "connections": connections}
+        return {**self._engine.metrics(), "connections": self._site.metrics()}
 
     def close(self) -> None:
         """End what is under way, within a second, and close the connections."""
         self._engine.close()
-        self._home.close()
+        self._site.close()
 
     def _after_fork(self) -> None:
         """Leave the connections to the parent, in the child of a fork."""
-        self._home.drop()
-        self._seen.drop()
+        self._site.drop()
 
     def __enter__(self) -> Client:
         return self
@@ -405,45 +419,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client {self._home.owner}>"
-
-    # --- how it is done
-
-    def _upload(
-        self,
-        source: Readable,
-        name: Optional[str],
-        ttl: Optional[float],
-        share_with: Iterable[str],
-        progress: Optional[Callback],
-    ) -> Callable[[Transfer], Receipt]:
-        """Return the body of an upload."""
-        seconds = self._config.ttl if ttl is None else _checked_ttl(self._config, ttl)
-        with_whom = shares.checked_recipients(self._home, share_with)
-        order = Order(source, name, seconds, progress, with_whom)
-        return lambda transfer: uploads.upload(self._home, order, transfer)
-
-    def _download(
-        self,
-        file: FileLike,
-        target: Writable,
-        from_: Optional[str],
-        progress: Optional[Callback],
-    ) -> Callable[[Transfer], Result]:
-        """Return the body of a download."""
-        wish = Wish(target, progress)
-        if isinstance(file, str) and is_link(file):
-            at, peers = Link.parse(file), self._home.peers
-            return lambda transfer: links.download(self._engine, peers, at, wish, transfer)
-        file_id, note = _file_id(file), self._seen.mark_now
-        owner = from_ if from_ is None else normalise_atsign(from_)
-        if isinstance(file, SharedFile):
-            owner = file.owner
-        if owner is None:
-            return lambda t: downloads.download_any(self._home, file_id, wish, note, t)
-        ends_at = file.expires_at if isinstance(file, SharedFile) else None
-        claim = downloads.Claim(owner, file_id, ends_at)
-        return lambda t: downloads.download_shared(self._home, claim, wish, note, t)
+        return f"<Client {self._site.place}>"
 
 
 def download_link(
@@ -484,29 +460,9 @@ def download_link(
         peers.close()
 
 
-def _label(source: Readable, name: Optional[str] = None) -> str:
-    """Return what to call a transfer before its source is open."""
-    if name is not None:
-        return name
-    return Path(source).name if isinstance(source, (str, os.PathLike)) else "upload"
-
-
-def _name(file: FileLike) -> str:
-    """Return what to call a download before its manifest is read; never a link, which is a key."""
-    return (file if not is_link(file) else "link") if isinstance(file, str) else file.name
-
-
-def _file_id(file: FileLike) -> str:
-    file_id = file if isinstance(file, str) else file.file_id
-    if not is_file_id(file_id):
-        raise FileNotFound(f"{file_id!r} is no file id")
-    return file_id
-
-
-def _checked_ttl(config: TransferConfig, ttl: float) -> float:
-    """Return a time to live that the configuration's range allows."""
-    config.but(ttl=ttl)
-    return ttl
+def _held(names: Iterable[str]) -> Sequence[str]:
+    """Return names that can be looked through twice; one text stays one, to be refused as such."""
+    return names if isinstance(names, str) else tuple(names)
 
 
 _CLIENTS: weakref.WeakSet[Client] = weakref.WeakSet()

@@ -131,6 +131,8 @@ class TransferConfig:
             after 10 minutes (facts §2).
         progress_interval: The shortest time between two progress callbacks.
         fsync: Whether a download is flushed to disk before it takes its name.
+        journal: Whether an upload from a path keeps a record on this machine, by which the same
+            call goes on after an interruption.
 
     Raises:
         ValueError: A value is out of range, or an environment variable can't be read.
@@ -160,6 +162,7 @@ class TransferConfig:
     idle_timeout: float = _tunable("idle_timeout", 300.0, parse_duration)
     progress_interval: float = _tunable("progress_interval", 0.1, parse_duration)
     fsync: bool = _tunable("fsync", True, _boolean)
+    journal: bool = _tunable("journal", True, _boolean)
 
     def __post_init__(self) -> None:
         for name, (kind, low, high) in _RANGES.items():
@@ -230,6 +233,7 @@ _RANGES: dict[str, tuple[str, float, float]] = {
     "idle_timeout": (_FLOAT, 0.0, 1e6),
     "progress_interval": (_FLOAT, 0.0, 1e4),
     "fsync": (_BOOL, 0, 1),
+    "journal": (_BOOL, 0, 1),
 }
 _NULLABLE = {"chunk_size", "max_chunks_per_request", "max_file_size", "ttl", "deadline"}
 

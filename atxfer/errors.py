@@ -7,7 +7,7 @@
     |   +-- KeysNotFound, KeysUnreadable, KeysNotPrivate
     |   +-- PassphraseRequired, WrongPassphrase, KeysMismatch
     +-- AccessDenied ......................... 4   the server knows us not, or lets us not
-    |   +-- LoginRefused, NotAuthorized
+    |   +-- LoginRefused, NotAuthorized, AlreadyActivated
     +-- NotFound ............................. 5   it is not there (any more)
     |   +-- AtSignNotFound, FileNotFound, FileExpired, ChunkMissing
     |   +-- NotShared, LinkRevoked
@@ -25,6 +25,7 @@
     |   +-- RequestRejected, ProtocolViolation, RetryAfterTooLong
     +-- SharingFailed ................... as its causes   the file is there, but not shared
     +-- NotSupported ........................ 13   this kind of store can't do that
+    +-- UploadInProgress .................... 14   another process is at the same upload
     +-- DeadlineExceeded .................... 11
     +-- Cancelled ........................... 12
 
@@ -41,6 +42,7 @@ from typing import Any, Optional
 
 __all__ = [
     "AccessDenied",
+    "AlreadyActivated",
     "AnswerMissing",
     "AtSignNotFound",
     "Cancelled",
@@ -88,8 +90,12 @@ __all__ = [
     "StorageFull",
     "Throttled",
     "TransferError",
+    "UploadInProgress",
     "WrongPassphrase",
 ]
+
+
+_RESUMES = "The same upload, called again, goes on where this one ended."
 
 
 class TransferError(Exception):
@@ -104,6 +110,9 @@ class TransferError(Exception):
         attempts: How often the failing request was tried.
         chunks_missing: Indexes of the chunks that are not stored, when a transfer failed.
         retry_after: Seconds the server asked us to wait, if it did.
+
+    Attributes:
+        resumable: Whether the same call goes on with the upload where it ended.
     """
 
     exit_code: int = 1
@@ -129,12 +138,14 @@ class TransferError(Exception):
         self.attempts = attempts
         self.chunks_missing = chunks_missing
         self.retry_after = retry_after
+        self.resumable = False
         self._remedy = remedy
 
     @property
     def remedy(self) -> str:
         """What the reader can do about it."""
-        return self._remedy if self._remedy is not None else self.default_remedy
+        remedy = self._remedy if self._remedy is not None else self.default_remedy
+        return f"{remedy} {_RESUMES}".lstrip() if self.resumable else remedy
 
     @property
     def retryable(self) -> bool:
@@ -149,6 +160,7 @@ class TransferError(Exception):
         chunk: Optional[int] = None,
         attempts: Optional[int] = None,
         chunks_missing: Optional[tuple[int, ...]] = None,
+        resumable: bool = False,
     ) -> TransferError:
         """Fill in what is not known yet, and return the same error.
 
@@ -160,6 +172,7 @@ class TransferError(Exception):
         self.attempts = self.attempts if self.attempts is not None else attempts
         if self.chunks_missing is None:
             self.chunks_missing = chunks_missing
+        self.resumable = self.resumable or resumable
         return self
 
     @property
@@ -270,6 +283,15 @@ class NotAuthorized(AccessDenied):
     """We are logged in, but these keys may not do this."""
 
     default_remedy = "Use keys that are enrolled for the name space atxfer."
+
+
+class AlreadyActivated(AccessDenied):
+    """Somebody has activated this atSign already, with keys of their own."""
+
+    default_remedy = (
+        "Copy its .atKeys file from where that was done, or get keys of this device's own:"
+        " `atxfer enroll`."
+    )
 
 
 # --- it is not there
@@ -525,6 +547,16 @@ class NotSupported(TransferError):
     """The store, or the server behind it, has no such thing."""
 
     exit_code = 13
+
+
+class UploadInProgress(TransferError):
+    """Another process is uploading the same file to the same place."""
+
+    exit_code = 14
+    default_remedy = (
+        "Let it finish; or, to upload the file a second time, switch its journal off with"
+        " journal=False (ATXFER_JOURNAL=0)."
+    )
 
 
 # --- ended by us

@@ -17,6 +17,7 @@ __all__ = [
     "Result",
     "SharedFile",
     "Statistics",
+    "UnfinishedUpload",
     "chunk_count",
 ]
 
@@ -55,6 +56,7 @@ class Statistics:
     Attributes:
         seconds: From the call to its end.
         bytes: Bytes of the file that were moved.
+        resumed_bytes: The part of ``bytes`` that an earlier, interrupted call had moved already.
         wire_bytes: Bytes of chunks handed to the store, sealed, repetitions included.
         resent_bytes: The part of ``wire_bytes`` that had been sent before.
         chunks: Chunks moved.
@@ -71,6 +73,7 @@ class Statistics:
 
     seconds: float = 0.0
     bytes: int = 0
+    resumed_bytes: int = 0
     wire_bytes: int = 0
     resent_bytes: int = 0
     chunks: int = 0
@@ -97,10 +100,12 @@ class Progress:
     Attributes:
         file: The name of the file.
         total: Bytes of the whole file.
-        confirmed: Bytes the other side has confirmed. Only grows.
+        confirmed: Bytes the other side has confirmed. Only grows, unless an upload that was resumed
+            turns out to be of another content, and begins anew.
         chunks: Chunks confirmed.
         chunks_total: Chunks of the whole file.
         seconds: Since the start of the transfer.
+        resumed: The part of ``confirmed`` that an earlier, interrupted call had moved already.
     """
 
     file: str
@@ -109,6 +114,7 @@ class Progress:
     chunks: int
     chunks_total: int
     seconds: float
+    resumed: int = 0
 
     @property
     def fraction(self) -> float:
@@ -117,8 +123,8 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Bytes per second so far."""
-        return self.confirmed / self.seconds if self.seconds > 0 else 0.0
+        """Bytes per second so far, of those that this call has moved."""
+        return (self.confirmed - self.resumed) / self.seconds if self.seconds > 0 else 0.0
 
     def __str__(self) -> str:
         return (
@@ -247,3 +253,39 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the file is safely there."""
         return self.error is None
+
+
+@dataclass(frozen=True)
+class UnfinishedUpload:
+    """An upload of this machine that did not end, as its journal tells.
+
+    Attributes:
+        path: The file, in full.
+        name: The name it is to be kept under.
+        destination: Where to, as :attr:`Client.destination`.
+        file_id: What the server knows it by.
+        size: Bytes of the file.
+        stored: Bytes that the server had confirmed.
+        chunk_size: Bytes of each chunk but the last.
+        ttl: Seconds it is to live, or None for ever.
+        share_with: The atSigns it is to be shared with.
+        stopped_at: Epoch seconds of its last progress.
+        state: ``stopped``; ``running`` where a process is at it; ``changed`` or ``gone`` where the
+            file is not what it was any more.
+    """
+
+    path: str
+    name: str
+    destination: str
+    file_id: str
+    size: int
+    stored: int
+    chunk_size: int
+    ttl: Optional[float]
+    share_with: tuple[str, ...]
+    stopped_at: float
+    state: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the description as plain values, ready for JSON."""
+        return {**asdict(self), "share_with": list(self.share_with)}

@@ -33,10 +33,18 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "_net": ("errors", "waiting", "config", "atprotocol"),
     "stores": (),
     "stores.base": ("errors", "model", "waiting"),
-    "stores.atserver": (*GROUND, "stores.base", "_net", "atprotocol"),
-    "stores.atpublic": (*GROUND, "stores.base", "stores.atserver", "_net", "atprotocol"),
+    "stores.atpublic": (
+        *GROUND,
+        *("stores.base", "stores.atserver", "stores.http", "_net", "atprotocol"),
+    ),
+    "stores.answers": ("errors", "stores.base", "_net.records", "atprotocol"),
+    "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
     "stores.s3": (*GROUND, "stores.base", "stores.http"),
+    "stores.attalk": (
+        *GROUND,
+        *("stores.base", "stores.answers", "_net", "atprotocol", "_format", "_crypto"),
+    ),
     "_catalog": ("errors", "model", "waiting", "_net", "atprotocol", "_crypto", "_format"),
     "_engine": (*GROUND, "stores.base", "_policy", "_observe"),
     "_operations": (
@@ -49,10 +57,12 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("_operations", "_engine", "_observe", "_format", "_crypto", "atprotocol"),
     ),
     "doctor": (*GROUND, "_net", "_crypto", "atprotocol"),
+    "_onboarding": (*GROUND, "_net", "_crypto", "atprotocol"),
+    "onboarding": ("_onboarding", *GROUND, "_net", "_crypto", "atprotocol"),
     "devserver": ("errors", "atprotocol", "_crypto.primitives"),
     "testing": ("devserver",),
     "prometheus": ("_observe.prometheus",),
-    "_cli": ("__init__", "client", "doctor", "devserver", *GROUND, "_version"),
+    "_cli": ("__init__", "client", "doctor", "onboarding", "devserver", *GROUND, "_version"),
     "__main__": ("_cli",),
 }
 
@@ -61,7 +71,6 @@ EXCEPTIONS = {
     ("devserver", "_crypto.atkeys"): "it makes the keys of its atSigns and writes their files",
     ("devserver", "_format.base2e15"): "by HTTP it gives binary values as bytes, as real ones do",
     ("stores.atserver", "_format.manifest"): "which knows the names of a file's keys",
-    ("stores.atpublic", "_format.manifest"): "the same",
 }
 
 # The package's face: its names, wherever they live, on first use. _cli imports it like any user.
@@ -88,6 +97,7 @@ DEFERRED = {
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",
     "_observe.prometheus": "an optional package",
     "stores.s3.store": "says what to install where botocore is missing",
+    "stores.atpublic": "requests is heavy, and many servers are asked by the line protocol",
     "testing": "test runs that never use the fixtures don't wait for TLS and cryptography",
 }
 
@@ -95,9 +105,11 @@ WALL_CLOCK = {
     "stores.http": "a server may ask us to wait until some time of day",
     "waiting": "the clock itself",
     "stores.s3.bucket": "a signature bears the time of day",
+    "_engine.journals": "an upload whose time is over is forgotten",
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",
     "_operations.downloads": "the owner's server said when a file would end as a time of day",
+    "_operations.attalk.uploads": "ids and metadata hold the time of the upload",
     "_operations.links": "the server says when a file ends as a time of day",
     "_operations.shares": "the same, and a copy says when it was made",
     "_operations.objects": "a receipt and a trailer say when the file was made",

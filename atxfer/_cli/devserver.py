@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shlex
 import signal
 from collections.abc import Collection, Iterator
@@ -20,6 +21,9 @@ _ENDS = (signal.SIGINT, signal.SIGTERM)
 @subcommand("devserver")
 @click.option("--dir", "folder", required=True, help="Where ready.json, certificate and keys go.")
 @click.option("--atsigns", default="alice,bob", show_default=True, help="Who has a server here.")
+@click.option(
+    "--unactivated", metavar="NAMES", multiple=True, help="Who is to be activated with a secret."
+)
 @click.option("--profile", type=click.Choice(["atserver"]), help="Take a real server's time.")
 @click.option("--latency", type=duration, default="0", help="For a round trip, as 100ms.")
 @click.option("--faults", metavar="PLAN", default="", help="As error=0.05,drop=0.02@batch.")
@@ -31,6 +35,7 @@ def command(
     settings: Settings,
     folder: str,
     atsigns: str,
+    unactivated: tuple[str, ...],
     profile: Optional[str],
     latency: float,
     faults: str,
@@ -45,6 +50,7 @@ def command(
     """
     world = DevServer(
         atsigns.split(","),
+        cram_secrets=_new_secrets(unactivated),
         folder=folder,
         storage=folder if keep else None,
         profile=profile,
@@ -57,10 +63,16 @@ def command(
     settings.output.note(WARNING)
     with _held(_ENDS), world:
         ready = world.write_ready(folder)
-        settings.output.result(
-            world.ready(), f"{', '.join(world.servers)} are served, says {ready}\n{_exports(world)}"
-        )
+        lines = [f"{', '.join(world.servers)} are served, says {ready}", _exports(world)]
+        lines += [f"{atsign}'s secret: {text}" for atsign, text in world.cram_secrets.items()]
+        settings.output.result(world.ready(), "\n".join(lines))
         signal.sigwait(_ENDS)
+
+
+def _new_secrets(unactivated: tuple[str, ...]) -> dict[str, str]:
+    """Return a secret for each name; where records were kept, the older one holds."""
+    names = [name for text in unactivated for name in text.split(",")]
+    return {name: secrets.token_hex(32) for name in names}
 
 
 def _exports(world: DevServer) -> str:

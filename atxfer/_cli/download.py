@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import BinaryIO, Callable, Union
+from collections.abc import Mapping
+from typing import BinaryIO, Callable, Optional, Union
 
 import click
 
@@ -16,7 +17,9 @@ from atxfer._cli.words import duration_text, size_text
 @subcommand("download")
 @click.argument("file", metavar="ID|LINK")
 @click.argument("target", default=".")
-def command(settings: Settings, file: str, target: str) -> None:
+@click.option("--from", "from_", metavar="ATSIGN", help="Whose file it is, if it is not our own.")
+@click.option("--namespace", metavar="NS", help="Of format attalk: the application's name space.")
+def command(settings: Settings, file: str, target: str, **place: Optional[str]) -> None:
     """Download a file; it takes its name only once it is whole and verified.
 
     A file of one's own, or one that is shared with us, by its ID; or what a LINK leads to, for
@@ -30,12 +33,13 @@ def command(settings: Settings, file: str, target: str) -> None:
     if to_stdout and output.as_json:
         raise click.UsageError("--json and a TARGET of - would both write to the standard output")
     with output.progress() as progress:
-        result = _download(settings, file, sys.stdout.buffer if to_stdout else target, progress)
+        chosen = sys.stdout.buffer if to_stdout else target
+        result = _download(settings, file, chosen, progress, place)
     seconds = result.statistics.seconds
     rate = result.file.size / seconds if seconds > 0 else 0.0
     text = (
         f"{result.file.name}: {size_text(result.file.size)} in {duration_text(seconds)}"
-        f" ({size_text(rate)}/s), verified"
+        f" ({size_text(rate)}/s), {'verified' if result.file.sha256 else 'of the right size'}"
     )
     if to_stdout:
         output.note(text)
@@ -48,10 +52,13 @@ def _download(
     file: str,
     target: Union[str, BinaryIO],
     progress: Callable[[Progress], object],
+    place: Mapping[str, Optional[str]],
 ) -> Result:
     if not file.lower().startswith("atxfer:"):
         with settings.client() as client:
-            return client.download(file, target, progress=progress)
+            return client.download(file, target, progress=progress, **place)
+    if any(place.values()):
+        raise click.UsageError("--from and --namespace go with an ID")
     return download_link(
         file,
         target,

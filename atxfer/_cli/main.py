@@ -14,7 +14,7 @@ from typing import Any, Optional, TextIO, cast
 
 import click
 
-from atxfer._cli.failure import INTERRUPTED, TERMINATED, Failure, failure_of
+from atxfer._cli.failure import INTERRUPTED, MISUSE, TERMINATED, Failure, failure_of
 from atxfer._cli.options import shared
 from atxfer._cli.settings import Settings
 from atxfer._version import __version__
@@ -23,9 +23,9 @@ from atxfer.errors import TransferError
 __all__ = ["COMMANDS", "READER_GONE", "cli", "run"]
 
 COMMANDS = (
-    *("upload", "download", "list", "delete", "extend"),
-    *("share", "unshare", "link", "unlink"),
-    *("doctor", "devserver", "demo"),
+    *("upload", "resume", "download", "list", "delete", "extend"),
+    *("share", "unshare", "link", "unlink", "inbox"),
+    *("activate", "enroll", "doctor", "devserver", "demo"),
 )
 READER_GONE = 141  # 128 + SIGPIPE: what a shell reports of a program whose reader closed the pipe
 
@@ -61,11 +61,11 @@ class _Commands(click.Group):
 @shared(environment=True)
 @click.version_option(__version__, prog_name="atxfer")
 def cli() -> None:
-    """Move files to and from an atServer, sealed, several chunks at a time.
+    """Move files to and from atServers, sealed, several chunks at a time.
 
     The options below may stand before or after the command. Exit codes: 0 done, 1 local file, 2
     usage, 3 key file, 4 access, 5 not found, 6 integrity, 7 limit, 8 source changed, 9 network,
-    10 server, 11 deadline, 12 cancelled, 130 interrupted.
+    10 server, 11 deadline, 12 cancelled, 13 not supported, 14 under way elsewhere, 130 interrupted.
     """
 
 
@@ -86,12 +86,22 @@ def run(arguments: Optional[Sequence[str]] = None) -> int:
         return READER_GONE
     except click.Abort as abort:
         failure = _interrupted(abort)
+    except click.UsageError as error:
+        if _is_help(error):
+            settings.output.line(error.format_message())
+            return MISUSE
+        failure = failure_of(error)
     except (TransferError, click.ClickException, OSError, ValueError) as error:
         failure = failure_of(error)
     # Where the options could not even be read, those that were typed still count.
     settings.json = settings.json or "--json" in words
     settings.output.error(failure)
     return failure.exit_code
+
+
+def _is_help(error: click.UsageError) -> bool:
+    """Whether no command was named: click from 8.2 on tells that as an error that holds help."""
+    return type(error).__name__ == "NoArgsIsHelpError"
 
 
 def _interrupted(abort: click.Abort) -> Failure:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from atxfer._cli.settings import Settings
 from atxfer.config import parse_duration, parse_size
 
-__all__ = ["NEVER", "duration", "shared", "size", "subcommand"]
+__all__ = ["NEVER", "duration", "shared", "size", "subcommand", "subcommands"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 NEVER = math.inf
@@ -76,15 +76,30 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write its own options, then those of every command."""
-        own: list[tuple[str, str]] = []
-        common: list[tuple[str, str]] = []
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if isinstance(parameter, click.Option) and record is not None:
-                (common if isinstance(parameter, SharedOption) else own).append(record)
-        for heading, records in (("Options", own), ("Options of every command", common)):
-            with formatter.section(heading):
-                formatter.write_dl(records)
+        _write_options(self, ctx, formatter)
+
+
+class Commands(click.Group):
+    """Several commands under one name, whose help is as that of a command."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, then the options."""
+        self.format_commands(ctx, formatter)
+        _write_options(self, ctx, formatter)
+
+
+def _write_options(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    own: list[tuple[str, str]] = []
+    common: list[tuple[str, str]] = []
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if isinstance(parameter, click.Option) and record is not None:
+            (common if isinstance(parameter, SharedOption) else own).append(record)
+    for heading, records in (("Options", own), ("Options of every command", common)):
+        with formatter.section(heading):
+            formatter.write_dl(records)
 
 
 def subcommand(name: str) -> Callable[[Callable[..., None]], click.Command]:
@@ -93,6 +108,16 @@ def subcommand(name: str) -> Callable[[Callable[..., None]], click.Command]:
     def decorate(function: Callable[..., None]) -> click.Command:
         passed = click.make_pass_decorator(Settings, ensure=True)(function)
         return click.command(name, cls=Command)(shared(environment=False)(passed))
+
+    return decorate
+
+
+def subcommands(name: str, *commands: click.Command) -> Callable[[Callable[[], None]], click.Group]:
+    """Return a decorator that makes a name for several commands of a function without a body."""
+
+    def decorate(function: Callable[[], None]) -> click.Group:
+        group = click.group(name, cls=Commands, commands=commands, no_args_is_help=False)
+        return group(shared(environment=False)(function))
 
     return decorate
 

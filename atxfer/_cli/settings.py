@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable, Optional, TypedDict
 
 import click
 
@@ -15,6 +15,14 @@ from atxfer._cli.failure import failure_of
 from atxfer._cli.output import Output
 
 __all__ = ["Settings"]
+
+
+class Places(TypedDict):
+    """What names the surroundings of an atSign."""
+
+    directory: Optional[str]
+    ca_file: Optional[str]
+    keys_dir: Optional[str]
 
 
 @dataclass
@@ -46,15 +54,18 @@ class Settings:
             raise click.UsageError("no atSign: name yours with --atsign or ATXFER_ATSIGN")
         return self.atsign
 
-    def client(self, config: Optional[atxfer.TransferConfig] = None) -> atxfer.Client:
+    @property
+    def places(self) -> Places:
+        """Where directory, authorities and keys are, as the library takes it by name."""
+        return {"directory": self.directory, "ca_file": self.ca_file, "keys_dir": self.keys_dir}
+
+    def client(
+        self,
+        config: Optional[atxfer.TransferConfig] = None,
+        state_dir: Optional[str] = None,
+    ) -> atxfer.Client:
         """Return a client of that atSign."""
-        return atxfer.Client(
-            self.address(),
-            directory=self.directory,
-            ca_file=self.ca_file,
-            keys_dir=self.keys_dir,
-            config=config,
-        )
+        return atxfer.Client(self.address(), config=config, state_dir=state_dir, **self.places)
 
     def each(self, items: Iterable[str], call: Callable[[str], None]) -> None:
         """Call for each item; one that fails is told of and doesn't disturb the others."""

@@ -1,18 +1,24 @@
-"""``atxfer upload``: one file or many."""
+"""``atxfer upload``: one file or many; each goes on where an earlier call ended."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Collection, Iterator
 from typing import Any, Optional
 
 import click
 
-from atxfer import Receipt, TransferConfig
+from atxfer import Receipt, TransferConfig, unfinished_uploads
 from atxfer._cli.failure import failure_of
 from atxfer._cli.options import NEVER, duration, size, subcommand
 from atxfer._cli.settings import Settings
-from atxfer._cli.words import counted, duration_text, moment_text, size_text
+from atxfer._cli.words import counted, duration_text, moment_text, printable, size_text
 
+__all__ = ["command", "remind", "show"]
+
+_FORMATS = ("native", "attalk")
 _PRESETS = ("development", "production", "high_performance", "original")
 
 
@@ -24,32 +30,53 @@ _PRESETS = ("development", "production", "high_performance", "original")
 @click.option("--preset", type=click.Choice(_PRESETS), help="A whole configuration by name.")
 @click.option("--chunk-size", type=size, help="Bytes of a chunk, as 32KiB.")
 @click.option("--max-concurrent-uploads", type=int, help="Requests in flight, at most.")
+@click.option("--format", type=click.Choice(_FORMATS), default="native", help="How it is kept.")
+@click.option("--namespace", metavar="NS", help="Of format attalk: the application's name space.")
+@click.option("--caption", metavar="TEXT", help="Of format attalk: what the message says.")
+@click.option("--state-dir", metavar="DIR", help="Where it is kept how far uploads are.")
 def command(
     settings: Settings,
     files: tuple[str, ...],
     name: Optional[str],
     share_with: tuple[str, ...],
     preset: Optional[str],
+    format: str,  # noqa: A002  # the name of the option
+    namespace: Optional[str],
+    caption: Optional[str],
+    state_dir: Optional[str],
     **changes: Any,
 ) -> None:
     """Upload files; each is there, whole and verified, when its line appears.
 
-    A FILE of - is what comes in by the standard input.
+    A FILE of - is what comes in by the standard input. An upload of any other that is interrupted
+    goes on when the same command is run again.
     """
     output = settings.output
+    how: dict[str, Any] = {"share_with": share_with, "format": format}
+    how.update(namespace=namespace, caption=caption)
+    if format != "native":
+        how["ttl"] = changes["ttl"]  # asked for, and not only wished: the format has a limit
     sources = [sys.stdin.buffer if file == "-" else file for file in files]
     if len(files) == 1:
         name = name or ("stdin" if files[0] == "-" else None)
-        with settings.client(_config(preset, changes)) as client, output.progress() as progress:
-            receipt = client.upload(sources[0], name=name, share_with=share_with, progress=progress)
-        _show(settings, receipt)
+        with (
+            remind(settings, files, state_dir),
+            settings.client(_config(preset, changes), state_dir) as client,
+            output.progress() as progress,
+        ):
+            receipt = client.upload(sources[0], name=name, progress=progress, **how)
+        show(settings, receipt)
         return
     if name is not None:
         raise click.UsageError("--name is for one file")
-    with settings.client(_config(preset, changes)) as client, output.progress() as progress:
-        for outcome in client.upload_many(sources, share_with=share_with, progress=progress):
+    with (
+        remind(settings, files, state_dir),
+        settings.client(_config(preset, changes), state_dir) as client,
+        output.progress() as progress,
+    ):
+        for outcome in client.upload_many(sources, progress=progress, **how):
             if outcome.receipt is not None:
-                _show(settings, outcome.receipt)
+                show(settings, outcome.receipt)
             elif outcome.error is not None:
                 output.error(failure_of(outcome.error))
 
@@ -62,7 +89,25 @@ def _config(preset: Optional[str], changes: dict[str, Any]) -> TransferConfig:
     return getattr(TransferConfig, preset or "production")(**given)  # type: ignore[no-any-return]
 
 
-def _show(settings: Settings, receipt: Receipt) -> None:
+@contextlib.contextmanager
+def remind(settings: Settings, files: Collection[str], state_dir: Optional[str]) -> Iterator[None]:
+    """Tell whoever interrupts uploads what is there of them, and that they can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        paths = {os.path.realpath(file) for file in files}
+        for upload in unfinished_uploads(state_dir=state_dir):
+            if upload.path in paths:
+                there, size = size_text(upload.stored), size_text(upload.size)
+                name = printable(upload.name)
+                settings.output.note(
+                    f"{name}: {there} of {size} are there; `atxfer resume` goes on"
+                )
+        raise
+
+
+def show(settings: Settings, receipt: Receipt) -> None:
+    """Show what was uploaded, and what of it an earlier call had sent."""
     spent = receipt.statistics
     rate = receipt.size / spent.seconds if spent.seconds > 0 else 0.0
     text = (
@@ -72,3 +117,6 @@ def _show(settings: Settings, receipt: Receipt) -> None:
         f" {spent.peak_in_flight} in flight at most; expires {moment_text(receipt.expires_at)}"
     )
     settings.output.result(receipt.as_dict(), text, receipt.file_id)
+    if spent.resumed_bytes:
+        there, size = size_text(spent.resumed_bytes), size_text(receipt.size)
+        settings.output.note(f"resumed: {there} of {size} were there already")

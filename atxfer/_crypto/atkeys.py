@@ -7,14 +7,12 @@ self key is in the clear, a file that others can read is refused.
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Optional, Union
 
+from atxfer._crypto.keyfile import ZERO_IV, Document, NotJson, members_of, write_document
 from atxfer._crypto.primitives import (
     AES_BLOCK,
     AES_KEY_BYTES,
@@ -24,58 +22,48 @@ from atxfer._crypto.primitives import (
     aes_256_ctr_pkcs7_open,
     aes_256_ctr_pkcs7_seal,
     argon2id,
-    base64_decode,
     base64_encode,
     generate_rsa_private_key,
-    load_rsa_private_key,
-    load_rsa_public_key,
     random_bytes,
     rsa_private_der,
     rsa_public_der,
     rsa_sign_sha256,
     rsa_verify_sha256,
 )
-from atxfer.errors import (
-    KeysMismatch,
-    KeysNotFound,
-    KeysNotPrivate,
-    KeysUnreadable,
-    PassphraseRequired,
-    WrongPassphrase,
-)
+from atxfer.errors import KeysNotFound, KeysUnreadable, PassphraseRequired, WrongPassphrase
 
-__all__ = ["AtKeys", "find"]
+__all__ = ["AtKeys", "find", "path_of", "public_text"]
 
 StrPath = Union[str, "os.PathLike[str]"]
 
-_ZERO_IV = bytes(AES_BLOCK)
-# A key file has about 6 KB; what is a hundred times larger is something else.
-_MAX_FILE_BYTES = 1 << 20
-_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
-
-def find(atsign: str, keys_dir: Optional[StrPath] = None) -> Path:
-    """Return where the key file of an atSign lies.
+def path_of(atsign: str, keys_dir: Optional[StrPath] = None) -> Path:
+    """Return where the key file of an atSign lies, or would lie.
 
     Args:
         atsign: As ``@alice``.
         keys_dir: Its folder; by default ``~/.atsign/keys``, where the platform's tools put it.
 
     Raises:
-        KeysNotFound: There is none.
+        KeysNotFound: The user has no home directory.
     """
     try:
         folder = Path(keys_dir if keys_dir is not None else "~/.atsign/keys").expanduser()
     except RuntimeError as error:
         raise KeysNotFound("this user has no home directory to look for keys in") from error
-    path = folder / f"{atsign}_key.atKeys"
+    return folder / f"{atsign}_key.atKeys"
+
+
+def find(atsign: str, keys_dir: Optional[StrPath] = None) -> Path:
+    """Return where the key file of an atSign lies; the arguments are those of :func:`path_of`.
+
+    Raises:
+        KeysNotFound: There is none.
+    """
+    path = path_of(atsign, keys_dir)
     if not path.exists():
-        raise _not_found(path)
+        raise KeysNotFound(f"there is no key file {path}")
     return path
-
-
-def _not_found(path: Path) -> KeysNotFound:
-    return KeysNotFound(f"there is no key file {path}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +99,8 @@ class AtKeys:
         return cls(
             atsign=atsign,
             enrollment_id=None,
-            pkam_public=_public_text(pkam),
-            encryption_public=_public_text(encryption),
+            pkam_public=public_text(pkam),
+            encryption_public=public_text(encryption),
             self_key=random_bytes(AES_KEY_BYTES),
             pkam_private=pkam,
             encryption_private=encryption,
@@ -136,13 +124,9 @@ class AtKeys:
             KeysMismatch: It is another atSign's.
         """
         source = Path(path)
-        try:
-            members = _parse(_content(source))
-        except _NotJson as error:
-            raise KeysUnreadable(f"{source} is not JSON") from error
-        if "content" in members and "hashingAlgoType" in members:
-            members = _unwrapped(_Document(source, members), passphrase)
-        document = _Document(source, members)
+        document = Document.read(source)
+        if "content" in document and "hashingAlgoType" in document:
+            document = Document(source, _unwrapped(document, passphrase))
         document.check_owner(atsign)
         self_key = document.key("selfEncryptionKey")
         pkam = document.private_key("aesPkamPrivateKey", "aesPkamPublicKey", self_key)
@@ -151,8 +135,8 @@ class AtKeys:
         return cls(
             atsign=atsign,
             enrollment_id=document.text("enrollmentId") if enrolled else None,
-            pkam_public=_public_text(pkam),
-            encryption_public=_public_text(encryption),
+            pkam_public=public_text(pkam),
+            encryption_public=public_text(encryption),
             self_key=self_key,
             pkam_private=pkam,
             encryption_private=encryption,
@@ -166,22 +150,11 @@ class AtKeys:
             FileExistsError: There is one already. It is never overwritten.
             OSError: It can't be written; nothing is left behind.
         """
-        target = Path(path)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data = json.dumps(self._members(), indent=2).encode("ascii")
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            target.unlink()
-            raise
+        write_document(Path(path), self._members())
 
     def _members(self) -> dict[str, str]:
         def sealed(text: str) -> str:
-            data = aes_256_ctr_pkcs7_seal(self.self_key, _ZERO_IV, text.encode("ascii"))
+            data = aes_256_ctr_pkcs7_seal(self.self_key, ZERO_IV, text.encode("ascii"))
             return base64_encode(data)
 
         self_key = base64_encode(self.self_key)
@@ -214,104 +187,12 @@ class AtKeys:
         raise TypeError("AtKeys are secret and can't be pickled or copied")
 
 
-def _public_text(key: RSAPrivateKey) -> str:
+def public_text(key: RSAPrivateKey) -> str:
+    """Return the public half of a key as servers keep it: base64 of DER."""
     return base64_encode(rsa_public_der(key.public_key()))
 
 
-class _Document:
-    """The members of a key file; errors name the file and the member, never its content."""
-
-    def __init__(self, path: Path, members: dict[str, Any]) -> None:
-        self._path = path
-        self._members = members
-
-    def unreadable(self, member: str, why: str) -> KeysUnreadable:
-        return KeysUnreadable(f"{self._path}: {member} {why}")
-
-    def has(self, member: str) -> bool:
-        return self._members.get(member) is not None
-
-    def text(self, member: str) -> str:
-        value = self._members.get(member)
-        if not isinstance(value, str) or not value:
-            raise self.unreadable(member, "is missing or is no text")
-        return value
-
-    def data(self, member: str) -> bytes:
-        try:
-            return base64_decode(self.text(member))
-        except CryptoError as error:
-            raise self.unreadable(member, "is not base64") from error
-
-    def key(self, member: str) -> bytes:
-        key = self.data(member)
-        if len(key) != AES_KEY_BYTES:
-            raise self.unreadable(member, f"has {len(key)} bytes instead of {AES_KEY_BYTES}")
-        return key
-
-    def private_key(self, member: str, public_member: str, self_key: bytes) -> RSAPrivateKey:
-        """Return a private key, having checked that the public one beside it is its own."""
-        try:
-            private = load_rsa_private_key(self._opened(member, self_key))
-        except CryptoError as error:
-            raise self.unreadable(member, "holds no RSA key under the selfEncryptionKey") from error
-        try:
-            public = load_rsa_public_key(self._opened(public_member, self_key))
-        except CryptoError as error:
-            why = "holds no RSA key under the selfEncryptionKey"
-            raise self.unreadable(public_member, why) from error
-        if public.public_numbers() != private.public_key().public_numbers():
-            raise self.unreadable(public_member, f"doesn't belong to {member}")
-        return private
-
-    def _opened(self, member: str, self_key: bytes) -> bytes:
-        text = aes_256_ctr_pkcs7_open(self_key, _ZERO_IV, self.data(member))
-        # Latin-1 knows every byte: what is no base64 is found by its decoder.
-        return base64_decode(text.decode("latin-1"))
-
-    def check_owner(self, atsign: str) -> None:
-        """Newer files repeat the self key under the name of their atSign."""
-        names = [name.lower() for name in self._members if name.startswith("@")]
-        if names and atsign not in names:
-            raise KeysMismatch(f"{self._path} holds the keys of {names[0]}, not of {atsign}")
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & _OTHERS:
-                raise KeysNotPrivate(
-                    f"other users of this machine can read or change {path}",
-                    remedy=f"Make it yours alone: chmod 600 {shlex.quote(str(path))}",
-                )
-            data = file.read(_MAX_FILE_BYTES + 1)
-    except FileNotFoundError as error:
-        raise _not_found(path) from error
-    except OSError as error:
-        raise KeysUnreadable(
-            f"{path} can't be read: {error.strerror}", remedy="Make it readable to this user."
-        ) from error
-    if len(data) > _MAX_FILE_BYTES:
-        raise KeysUnreadable(f"{path} is too large to be a key file")
-    return data
-
-
-class _NotJson(Exception):
-    """Some bytes are no JSON object."""
-
-
-def _parse(data: bytes) -> dict[str, Any]:
-    try:
-        members = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        # The cause would quote the file.
-        raise _NotJson from None
-    if not isinstance(members, dict):
-        raise _NotJson
-    return members
-
-
-def _unwrapped(envelope: _Document, passphrase: Optional[str]) -> dict[str, Any]:
+def _unwrapped(envelope: Document, passphrase: Optional[str]) -> dict[str, Any]:
     """Return the members inside a file that is wrapped with a passphrase."""
     if envelope.text("hashingAlgoType") != "argon2id":
         raise envelope.unreadable("hashingAlgoType", "is none that we know")
@@ -322,8 +203,8 @@ def _unwrapped(envelope: _Document, passphrase: Optional[str]) -> dict[str, Any]
         raise PassphraseRequired("the key file is wrapped with a passphrase")
     try:
         key = _passphrase_key(passphrase)
-        return _parse(aes_256_ctr_pkcs7_open(key, iv, content))
-    except (CryptoError, _NotJson):
+        return members_of(aes_256_ctr_pkcs7_open(key, iv, content))
+    except (CryptoError, NotJson):
         raise WrongPassphrase("the passphrase doesn't open the key file") from None
 
 

@@ -4,12 +4,13 @@ Rules of this file (design §6.10, peers.md R22):
 
 1. The calling thread drives and writes; workers fetch and open chunks.
 2. A chunk that does not open, or has not the length it should have, is fetched once more.
-3. Nothing takes the target's name before size and SHA-256 of what was written are right.
+3. Nothing takes the target's name before size and SHA-256 of what was written are right; of a file
+   of a format that has no SHA-256, the size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -22,7 +23,7 @@ from atxfer._engine.transfer import Transfer
 from atxfer._observe.events import ChunkFetched
 from atxfer._observe.progress import Report
 from atxfer._policy.sizing import chunks_per_read, ranges
-from atxfer.errors import ChunkCorrupt, ProtocolViolation, TransferError
+from atxfer.errors import ChecksumMismatch, ChunkCorrupt, ProtocolViolation, TransferError
 from atxfer.model import Chunk, chunk_count
 from atxfer.waiting import Wait
 
@@ -77,13 +78,49 @@ class _Group:
 
 def _size_of(job: DownloadJob, indexes: range) -> int:
     size = job.file.chunk_size
+    if not job.even:
+        return min(len(indexes) * size, job.file.size)
     return min(indexes.stop * size, job.file.size) - indexes.start * size
 
 
 def _check_length(job: DownloadJob, index: int, length: int) -> None:
+    if not job.even:
+        return
     expected = _size_of(job, range(index, index + 1))
     if length != expected:
         raise ChunkCorrupt(f"a chunk of {expected:,} bytes has {length:,}", chunk=index)
+
+
+class _Even:
+    """Tells where chunks go that have one size."""
+
+    def __init__(self, chunk_size: int) -> None:
+        self._chunk_size = chunk_size
+
+    def placed(self, index: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield what can be written now, and where to."""
+        yield index * self._chunk_size, data
+
+
+class _Uneven:
+    """Tells where chunks go of which each lies behind the one before it; early ones wait."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._early: dict[int, bytes] = {}
+        self._next = 0
+        self._offset = 0
+
+    def placed(self, index: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield what can be written now, and where to."""
+        self._early[index] = data
+        while self._next in self._early:
+            chunk = self._early.pop(self._next)
+            if self._offset + len(chunk) > self._size:
+                raise ChecksumMismatch(f"the chunks have more than {self._size:,} bytes together")
+            yield self._offset, chunk
+            self._next += 1
+            self._offset += len(chunk)
 
 
 class DownloadDriver(Driver[range, _Group]):
@@ -96,6 +133,7 @@ class DownloadDriver(Driver[range, _Group]):
         self._job = job
         self._report = report
         self._sink: Optional[Sink] = None
+        self._places = _Even(job.file.chunk_size) if job.even else _Uneven(job.file.size)
         self._per_read = chunks_per_read(
             job.file.chunk_size + job.overhead,
             job.capabilities,
@@ -120,14 +158,14 @@ class DownloadDriver(Driver[range, _Group]):
         return DownloadSummary(path, tally.statistics(self._report.errors))
 
     def _run(self) -> Optional[Path]:
-        file = self._job.file
-        chunks = chunk_count(file.size, file.chunk_size)
+        job, file = self._job, self._job.file
+        chunks = chunk_count(file.size, file.chunk_size) if job.even else file.chunks
         self._report.update(self.transfer.tally.begin(file.name, file.size, chunks))
         fsync = self.context.config.fsync
-        with open_target(self._job.target, file.name, size=file.size, fsync=fsync) as sink:
+        with open_target(job.target, file.name, size=file.size, fsync=fsync) as sink:
             self._sink = sink
             self.move(ranges(chunks, self._per_read))
-            self._job.download.check()
+            job.download.check()
             sink.verify(file.size, file.sha256 or None)
         return sink.path
 
@@ -151,7 +189,8 @@ class DownloadDriver(Driver[range, _Group]):
             return
         assert self._sink is not None  # noqa: S101  # opened before the first group
         for index, data in task.plain.items():
-            self._sink.write_at(index * self._job.file.chunk_size, data)
+            for offset, piece in self._places.placed(index, data):
+                self._sink.write_at(offset, piece)
             self.context.bus.emit(ChunkFetched(self._job.file.name, index, len(data)))
         size = sum(len(data) for data in task.plain.values())
         self._report.update(self.transfer.tally.confirm(size, len(task.plain)))

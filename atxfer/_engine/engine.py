@@ -20,6 +20,7 @@ from atxfer._engine.context import Context
 from atxfer._engine.destination import Destination
 from atxfer._engine.download import DownloadDriver
 from atxfer._engine.driver import Driver
+from atxfer._engine.earlier import Outdated
 from atxfer._engine.flight import DRAIN
 from atxfer._engine.jobs import DownloadJob, DownloadSummary, UploadJob, UploadSummary
 from atxfer._engine.transfer import Transfer
@@ -251,6 +252,7 @@ class Engine:
         """Send a file, and return when it is safely there.
 
         Raises:
+            Outdated: It could not be resumed; nothing was committed, and it is to be begun anew.
             TransferError: It is not; nothing was committed.
             OSError: The source can't be read.
         """
@@ -286,6 +288,8 @@ class Engine:
         self._bus.emit(started)
         try:
             yield
+        except Outdated:  # no end: it is begun anew at once
+            raise
         except (Cancelled, KeyboardInterrupt):
             self._bus.emit(TransferCancelled(direction, file, tally.seconds))
             raise
@@ -321,6 +325,12 @@ class Engine:
             "destinations": {d.key: d.snapshot() for d in destinations},
             "memory": {"resident_bytes": resident_bytes(), "held_bytes": self._window.held},
         }
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        with self._lock:
+            return self._closed
 
     def close(self) -> None:
         """Cancel what runs, within a second, and let all threads end. May be called twice."""

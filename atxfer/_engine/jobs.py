@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from atxfer._engine.destination import Destination
+from atxfer._engine.journal import Journal
 from atxfer._engine.sources import Source
 from atxfer._engine.targets import Writable
 from atxfer._observe.progress import Callback
@@ -34,6 +35,8 @@ class UploadJob:
             lie, in one request; None if there is none.
         overhead: Bytes that ``seal`` adds to a chunk.
         progress: Called back with how far it is.
+        journal: Where to write down how far it is, for a later call, and what an earlier one left;
+            None keeps nothing.
     """
 
     name: str
@@ -47,6 +50,7 @@ class UploadJob:
     commit: Optional[Callable[[str, StoredFile, Wait], None]] = None
     overhead: int = 0
     progress: Optional[Callback] = None
+    journal: Optional[Journal] = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class DownloadJob:
         target: A path, a folder, or an object with ``write``.
         overhead: Bytes that sealing has added to a chunk.
         progress: Called back with how far it is.
+        even: Whether all chunks but the last have ``file.chunk_size`` bytes. False for a format
+            that does not say: then each lies behind the one before it, whatever its length.
     """
 
     file: RemoteFile
@@ -87,6 +93,7 @@ class DownloadJob:
     target: Writable
     overhead: int = 0
     progress: Optional[Callback] = None
+    even: bool = True
 
 
 @dataclass(frozen=True)

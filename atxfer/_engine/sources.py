@@ -16,6 +16,7 @@ import io
 import os
 import stat
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Optional, Union, cast
 
@@ -24,7 +25,7 @@ from atxfer.config import KIB
 from atxfer.errors import SourceChanged
 from atxfer.waiting import Wait
 
-__all__ = ["Readable", "Source", "open_source"]
+__all__ = ["Identity", "Readable", "Source", "open_source"]
 
 Readable = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
 
@@ -33,6 +34,31 @@ _SPOOL_STEP = 256 * KIB
 
 _UNNAMED = "unnamed"
 
+# Of the first and the last bytes of a file its identity has a hash (peers.md R19).
+_END_BLOCK = 64 * KIB
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells one content of a file from another without reading it all (peers.md R19).
+
+    The device is no part of it: many systems number theirs anew at each start, and after a loss of
+    power a file must be known again.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: When it was changed last.
+        inode: Its number within its file system.
+        head: SHA-256 of its first 64 KiB, in hex.
+        tail: The same of its last.
+    """
+
+    size: int
+    mtime_ns: int
+    inode: int
+    head: str
+    tail: str
+
 
 class Source:
     """A sequence of bytes of known length, read once, in order.
@@ -40,21 +66,22 @@ class Source:
     Attributes:
         name: A name without any folder.
         size: Bytes in all.
+        path: Where it lies, in full, if it is a regular file that was named by its path.
 
     Threads: belongs to the thread that drives the upload.
     """
 
     def __init__(
-        self, stream: BinaryIO, size: int, name: str, *, owned: bool, by_path: bool = False
+        self, stream: BinaryIO, size: int, name: str, *, owned: bool, path: Optional[Path] = None
     ) -> None:
         self.name = name
         self.size = size
+        self.path = path
         self._stream = stream
         self._owned = owned
-        self._by_path = by_path
         self._read = 0
         self._hash = hashlib.sha256()
-        self._identity = self._look()
+        self._first_look = self._look()
 
     @property
     def sha256(self) -> str:
@@ -90,8 +117,28 @@ class Source:
         Raises:
             SourceChanged: It is not.
         """
-        if self._look() != self._identity:
+        if self._look() != self._first_look:
             raise SourceChanged("it was changed while it was read")
+
+    def identity(self) -> Identity:
+        """Return by what the file is known again, before anything of it is read.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        status = os.fstat(self._stream.fileno())
+        ends = []
+        for start in (0, max(0, status.st_size - _END_BLOCK)):
+            self._stream.seek(start)
+            ends.append(hashlib.sha256(self._stream.read(_END_BLOCK)).hexdigest())
+        self._stream.seek(0)
+        return Identity(status.st_size, status.st_mtime_ns, status.st_ino, *ends)
+
+    def rewind(self) -> None:
+        """Begin anew with the first byte of a file."""
+        self._stream.seek(0)
+        self._read = 0
+        self._hash = hashlib.sha256()
 
     def close(self) -> None:
         """Close what :func:`open_source` opened; a file object of the caller's stays open."""
@@ -111,7 +158,7 @@ class Source:
             status = os.fstat(descriptor)
             # A file replaced or deleted by its name has no link left; one that had none from the
             # start, an anonymous temporary file, is left alone.
-            linked = status.st_nlink > 0 or not self._by_path
+            linked = status.st_nlink > 0 or self.path is None
             return status.st_size, status.st_mtime_ns, linked
         here = self._stream.tell()
         end = self._stream.seek(0, io.SEEK_END)
@@ -174,7 +221,8 @@ def _open_path(path: Path, name: Optional[str], most: Optional[int], wait: Wait)
     try:
         status = os.fstat(stream.fileno())
         if stat.S_ISREG(status.st_mode):
-            return Source(stream, status.st_size, chosen, owned=True, by_path=True)
+            real = Path(os.path.realpath(path))
+            return Source(stream, status.st_size, chosen, owned=True, path=real)
         with stream:
             return _spool(stream, chosen, most, wait)
     except BaseException:

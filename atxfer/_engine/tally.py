@@ -49,13 +49,19 @@ class Tally:
             return sum(self._retries.values())
 
     def begin(self, file: str, total: int, chunks: int) -> Progress:
-        """Set what is to be moved; nothing is confirmed yet."""
+        """Set what is to be moved; nothing is confirmed yet, or not any more."""
         with self._lock:
             self._progress = Progress(file, total, 0, 0, chunks, self.seconds)
             return self._progress
 
-    def confirm(self, size: int, chunks: int) -> Progress:
-        """Count bytes the other side has confirmed, and return how far the file is now."""
+    def confirm(self, size: int, chunks: int, resumed: int = 0) -> Progress:
+        """Count bytes the other side has confirmed, and return how far the file is now.
+
+        Args:
+            size: How many.
+            chunks: Of how many chunks.
+            resumed: How many of the bytes an earlier call had moved.
+        """
         with self._lock:
             was = self._progress
             assert was is not None  # noqa: S101  # begin() comes first
@@ -66,6 +72,7 @@ class Tally:
                 was.chunks + chunks,
                 was.chunks_total,
                 self.seconds,
+                was.resumed + resumed,
             )
             return self._progress
 
@@ -99,6 +106,7 @@ class Tally:
             return Statistics(
                 seconds=self.seconds,
                 bytes=progress.confirmed if progress is not None else 0,
+                resumed_bytes=progress.resumed if progress is not None else 0,
                 wire_bytes=self._wire_bytes,
                 resent_bytes=self._resent_bytes,
                 chunks=progress.chunks if progress is not None else 0,

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Optional, Protocol, Union
 from atxfer.config import MIB
 from atxfer.errors import ChecksumMismatch
 
-__all__ = ["Part", "Sink", "Writable", "atomic_write", "open_target", "safe_name"]
+__all__ = ["Part", "Sink", "Writable", "atomic_write", "open_target", "safe_name", "sync_folder"]
 
 Writable = Union[str, "os.PathLike[str]", BinaryIO]
 
@@ -247,7 +247,7 @@ def atomic_write(path: Path, *, size: int = 0, fsync: bool = True) -> Iterator[P
             temporary.unlink()
         raise
     if fsync:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def _mode_of(path: Path) -> Optional[int]:
@@ -275,7 +275,7 @@ def _reserve(descriptor: int, size: int) -> None:
                 raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name itself survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

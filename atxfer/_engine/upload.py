@@ -4,9 +4,10 @@ Rules of this file (design §6, peers.md R4, R9, R21):
 
 1. The calling thread drives: it reads, hands groups of chunks out, collects what became of them,
    and finishes the transfer itself. No worker waits for another.
-2. Order: the first manifest; the store's begin; the chunks; its commit; the last manifest.
-   Connections are made ready side by side with what comes before the chunks.
+2. Order: what an earlier call left; the first manifest; the store's begin; the chunks; its commit;
+   the last manifest. Connections are made ready side by side with what comes before the chunks.
 3. A chunk is sealed once. A repetition sends the same bytes, and only those not confirmed yet.
+   What an earlier call has sent is read and compared, and not sent (resume.py).
 4. When a request fails for good, or the source changes, nothing is committed.
 """
 
@@ -17,8 +18,10 @@ from typing import Callable, Optional, TypeVar
 from atxfer._engine.attempt import Request
 from atxfer._engine.context import Context
 from atxfer._engine.driver import Driver
+from atxfer._engine.earlier import Outdated
 from atxfer._engine.flight import Flight, flight
 from atxfer._engine.jobs import UploadJob, UploadSummary
+from atxfer._engine.resume import Resumption
 from atxfer._engine.transfer import Transfer
 from atxfer._observe.events import ChunkStored
 from atxfer._observe.progress import Report
@@ -35,15 +38,30 @@ T = TypeVar("T")
 
 
 class _Group:
-    """Some chunks that share a request. Its worker changes it, until it has landed."""
+    """Some chunks that share a request. Its worker changes it, until it has landed.
 
-    def __init__(self, job: UploadJob, plain: list[Chunk]) -> None:
+    Args:
+        job: What they are part of.
+        plain: The chunks.
+        there: Those of them that the server holds of an earlier call.
+        flaw: Why none of them is to be sent.
+    """
+
+    def __init__(
+        self,
+        job: UploadJob,
+        plain: list[Chunk],
+        there: frozenset[int] = frozenset(),
+        flaw: Optional[Outdated] = None,
+    ) -> None:
         self._job = job
-        self._plain = plain
+        self._plain = [chunk for chunk in plain if chunk.index not in there]
         self._sealed: dict[int, Chunk] = {}
         self._sent: set[int] = set()
         self.sizes = {chunk.index: len(chunk.data) for chunk in plain}
-        self.missing = set(self.sizes)
+        self.missing = self.sizes.keys() - there
+        self.there = there
+        self.flaw = flaw
 
     @property
     def name(self) -> str:
@@ -96,11 +114,13 @@ class UploadDriver(Driver[range, _Group]):
         )
         self._requests = -(-job.plan.chunks // self._per_request)
         self._missing = set(range(job.plan.chunks))
+        self._resumption = Resumption(context, job, transfer, self._per_request)
 
     def run(self) -> UploadSummary:
         """Send the file, and return when it is safely there.
 
         Raises:
+            Outdated: What an earlier call left can't be gone on with.
             TransferError: It is not; nothing was committed.
             OSError: The source can't be read.
         """
@@ -117,12 +137,16 @@ class UploadDriver(Driver[range, _Group]):
     def _run(self) -> StoredFile:
         job = self._job
         self._report.update(self.transfer.tally.begin(job.name, job.plan.size, job.plan.chunks))
+        self._resumption.open()
         with flight(self.destination.workers, self.transfer.wait) as helpers:
             self._prepare_connections(helpers)
+            self._resumption.ask()
+            self._missing -= self._resumption.held
             if job.begin is not None:
                 self._ask("first manifest", job.begin)
             if job.upload.begins:
                 self._ask("begin", job.upload.begin)
+            self._resumption.keep_token()
             self.move(ranges(job.plan.chunks, self._per_request))
         job.source.check_unchanged()
         if job.upload.commits:
@@ -171,10 +195,18 @@ class UploadDriver(Driver[range, _Group]):
         for index in plan:
             length = self.cost(range(index, index + 1))
             plain.append(Chunk(index, self._job.source.read(length)))
-        return _Group(self._job, plain)
+        try:
+            return _Group(self._job, plain, self._resumption.pass_over(plain))
+        except Outdated as error:
+            # Raised in its turn, like a request that failed: the transfer itself goes on.
+            return _Group(self._job, plain, flaw=error)
 
     def work(self, task: _Group, pauses: Wait) -> None:
-        """Seal and send a group."""
+        """Seal and send a group, or what is missing of it."""
+        if task.flaw is not None:
+            raise task.flaw
+        if not task.missing:
+            return
         task.seal()
         request = Request(task.name, lambda wait: task.put(self.transfer, wait), left=task.left)
         self.context.attempter.send(request, self.destination, self.transfer, pauses)
@@ -183,10 +215,13 @@ class UploadDriver(Driver[range, _Group]):
         """Count what is stored, also of a group that failed as a whole."""
         stored = [index for index in task.sizes if index not in task.missing]
         self._missing.difference_update(stored)
+        self._resumption.landed(stored)
         for index in stored:
-            self.context.bus.emit(ChunkStored(self._job.name, index, task.sizes[index]))
+            if index not in task.there:
+                self.context.bus.emit(ChunkStored(self._job.name, index, task.sizes[index]))
         if stored:
             size = sum(task.sizes[index] for index in stored)
-            self._report.update(self.transfer.tally.confirm(size, len(stored)))
-        if error is not None:
+            resumed = sum(task.sizes[index] for index in task.there)
+            self._report.update(self.transfer.tally.confirm(size, len(stored), resumed))
+        if error is not None and task.missing:
             error.with_context(chunk=min(task.missing))

@@ -6,7 +6,7 @@ No pipelining: of lines that are sent before an answer, some are never answered 
 from __future__ import annotations
 
 import ssl
-from typing import Optional, Protocol, Union
+from typing import Callable, Optional, Protocol, Union
 
 from atxfer._net.address import Address
 from atxfer._net.stream import READ_SIZE, Stream, connect, interruptible
@@ -189,10 +189,10 @@ class AtConnection:
                     wait.check()
                     return None
                 event = self._told_by(data)
+            if isinstance(event, Closed):
+                raise ConnectionLost(f"{self.address} ended the connection")
         if isinstance(event, Failure):
             raise error_for(event.code, event.message)
-        if isinstance(event, Closed):
-            raise ConnectionLost(f"{self.address} ended the connection")
         if not isinstance(event, Notification):
             raise RemoteProtocolError(f"{self.address} answered out of turn")
         return event
@@ -211,14 +211,24 @@ class AtConnection:
             ConnectFailed: It is another atSign's server.
             TransferError: As :meth:`ask` does.
         """
-        challenge = self._challenge(wait, timeout)
-        pkam = Pkam(
-            login.sign(challenge),
-            enrollment_id=login.enrollment_id,
-            signing_algo="rsa2048",
-            hashing_algo="sha256",
-        )
-        self.ask(pkam, wait, timeout)
+
+        def signed(challenge: str) -> Pkam:
+            return Pkam(
+                login.sign(challenge),
+                enrollment_id=login.enrollment_id,
+                signing_algo="rsa2048",
+                hashing_algo="sha256",
+            )
+
+        self.prove(signed, wait, timeout)
+
+    def prove(self, proof: Callable[[str], Verb], wait: Wait, timeout: Optional[float]) -> None:
+        """Prove who we are by whatever verb answers the server's challenge.
+
+        Raises:
+            TransferError: As :meth:`log_in` does.
+        """
+        self.ask(proof(self._challenge(wait, timeout)), wait, timeout)
         if not self.logged_in:
             self._usable = False
             raise RemoteProtocolError(f"{self.address} answered a login with something else")

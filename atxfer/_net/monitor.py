@@ -75,7 +75,7 @@ class Monitor:
         self._pool = pool
         self._connection = connection
         self._silent = 0.0
-        self._has_more = False  # beyond what was handed over last
+        self._has_more = False  # perhaps, beyond what was handed over last
 
     @classmethod
     def open(
@@ -117,8 +117,9 @@ class Monitor:
             Cancelled, DeadlineExceeded: As :meth:`Wait.check` does.
         """
         began = wait.clock.monotonic()
-        first = self._connection.heard(wait, seconds)
+        first = self._heard(wait, seconds)
         if first is None:
+            self._has_more = False
             # Only time spent listening counts: what came meanwhile waits in the socket.
             self._silent += wait.clock.monotonic() - began
             if self._silent >= SILENCE:
@@ -127,9 +128,14 @@ class Monitor:
         self._silent = 0.0
         return [notice for notice in map(_maybe_notice, self._with_all(first, wait)) if notice]
 
+    def _heard(self, wait: Wait, seconds: float) -> Optional[Notification]:
+        """Return the next notification; what has begun to come is waited for to its end."""
+        # Without time, a stream is not even asked for what is there.
+        return self._connection.heard(wait, _REST if self._connection.is_readable else seconds)
+
     @property
     def has_news(self) -> bool:
-        """Whether :meth:`hear` would return, or raise, at once."""
+        """Whether there may be something that :meth:`hear` returns, or raises, at once."""
         return self._has_more or self._connection.is_readable
 
     def _with_all(self, first: Notification, wait: Wait) -> list[Notification]:
@@ -138,9 +144,7 @@ class Monitor:
         following: Optional[Notification] = first
         while following is not None and len(told) < _MOST:
             try:
-                following = self._connection.heard(
-                    wait, _REST if self._connection.is_readable else 0.0
-                )
+                following = self._heard(wait, 0.0)
             except ConnectionLost:
                 break  # the next call raises it again
             if following is not None:

@@ -24,6 +24,7 @@ __all__ = [
     "TransferCancelled",
     "TransferCompleted",
     "TransferFailed",
+    "TransferResumed",
     "TransferStarted",
 ]
 
@@ -49,6 +50,17 @@ class TransferStarted(Event):
     direction: str
     file: str
     size: int
+    chunks: int
+
+
+@dataclass(frozen=True)
+class TransferResumed(Event):
+    """An upload goes on that was interrupted; so many of its chunks are at the server already."""
+
+    name = "transfer.resumed"
+    level = logging.INFO
+    file: str
+    file_id: str
     chunks: int
 
 

@@ -82,7 +82,7 @@ class Arrivals:
         self._asking = Patience(home.config, clock)
         # By key:
         self._values: dict[AtKey, int] = {}  # what was read, as a hash of its value
-        self._waiting: dict[AtKey, SealedShare] = {}  # their owners' keys can't be asked for now
+        self._waiting: dict[AtKey, SealedShare] = {}  # their owners' servers don't answer
         self._ready: dict[AtKey, SharedFile] = {}  # to be shown
         self._is_in_order = True  # whether those stand with the oldest first
         self._shown: dict[AtKey, float] = {}  # and when that was shared
@@ -155,22 +155,23 @@ class Arrivals:
     def ask_again(self) -> None:
         """Try once more to verify, and to ask, what could not be."""
         self._open(dict(self._waiting))
-        self._ask(list(self._unasked))
+        self._ask(list(self._unasked), once=True)
 
     # --- owners' servers
 
     def _run(self, body: Callable[[Transfer], T]) -> T:
-        return self._home.engine.run(body, "inbox")
+        return receiving.step(self._home, body)
 
-    def _ask(self, owners: Iterable[str]) -> None:
+    def _ask(self, owners: Iterable[str], *, once: bool = False) -> None:
+        """Look for what atSigns share with us that our server has no copies of."""
         for owner in owners:
-            self._ask_owner(owner)
+            self._ask_owner(owner, once)
         self._plan()
 
-    def _ask_owner(self, owner: str) -> None:
-        """Look for what an atSign shares with us that our server has no copy of."""
+    def _ask_owner(self, owner: str, once: bool) -> None:
+        home = self._home
         try:
-            keys = self._run(lambda transfer: receiving.keys_at(self._home, owner, transfer))
+            keys = self._run(lambda transfer: receiving.keys_at(home, owner, transfer, once=once))
         except TransferError as error:
             self._put_off(owner, error)
             return

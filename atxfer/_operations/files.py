@@ -8,6 +8,7 @@ from atxfer._format.manifest import Manifest
 from atxfer._format.sealing import SEAL_OVERHEAD
 from atxfer._operations import shares
 from atxfer._operations.home import Home
+from atxfer.errors import NotAuthorized
 from atxfer.model import RemoteFile
 from atxfer.stores.base import StoredFile
 from atxfer.waiting import Wait
@@ -16,6 +17,9 @@ __all__ = ["delete", "entries", "extend", "stored_file"]
 
 # Manifests are read so many to a request: each is about 1.5 KB on the wire.
 _MANIFESTS_PER_REQUEST = 64
+
+
+_NO_EXTENDING = "Extend it with the keys that the atSign was activated with, or upload it again."
 
 
 def stored_file(manifest: Manifest) -> StoredFile:
@@ -52,7 +56,13 @@ def extend(home: Home, file_id: str, ttl: float, transfer: Transfer) -> RemoteFi
         home.store.extend(stored, indexes, ttl, wait)
 
     # Chunks first: whoever can read the manifest can read the file (design §7).
-    home.each_range(transfer, stored, extend_range)
+    try:
+        home.each_range(transfer, stored, extend_range)
+    except NotAuthorized as error:
+        if home.keys.enrollment_id is None:
+            raise
+        what = "this server lets no enrolled device change a time to live"
+        raise NotAuthorized(what, remedy=_NO_EXTENDING, file_id=file_id) from error
     home.call(transfer, "extend", lambda wait: home.catalog.extend(file_id, ttl, wait))
     shares.extend(home, file_id, ttl, transfer)
     return home.entry(transfer, file_id).remote_file()

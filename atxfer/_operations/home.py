@@ -11,9 +11,11 @@ from atxfer._catalog.pairkeys import PairKeys
 from atxfer._catalog.received import Received
 from atxfer._catalog.shares import AtServerShares
 from atxfer._crypto.atkeys import AtKeys
+from atxfer._engine.journals import Journals
 from atxfer._engine.transfer import Transfer
 from atxfer._net.pool import ConnectionPool
 from atxfer._net.records import Records
+from atxfer._net.relay import Relay
 from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import chunks_per_delete, ranges
@@ -32,14 +34,17 @@ class Home:
     Args:
         reach: The way to it.
         keys: Its owner's keys.
+        journals: Of this machine's unfinished uploads, to it and to others.
 
     Attributes:
+        place: What tells it from other servers, to people and in journals.
         peers: The servers of others.
+        relay: The same, asked through this one, for what they tell nobody else.
 
     Threads: may be shared.
     """
 
-    def __init__(self, reach: Reach, keys: AtKeys) -> None:
+    def __init__(self, reach: Reach, keys: AtKeys, journals: Journals) -> None:
         self.reach = reach
         self.keys = keys
         self.owner = keys.atsign
@@ -49,6 +54,7 @@ class Home:
             reach.directory, self.owner, login=keys, context=reach.context, config=reach.config
         )
         self.records = Records(self.pool)
+        self.relay = Relay(self.pool)
         self.catalog = AtServerCatalog(self.records, keys)
         self.shares = AtServerShares(self.records, keys)
         self.pair_keys = PairKeys(self.records, keys)
@@ -58,6 +64,8 @@ class Home:
         self.destination = reach.engine.destination(
             f"atserver:{self.owner}", reach.config.max_concurrent_uploads
         )
+        self.place = f"{self.owner} ({reach.directory.address})"
+        self.journals = journals
         self.peers = Peers(reach)
 
     def call(self, transfer: Transfer, name: str, ask: Callable[[Wait], T]) -> T:
@@ -85,4 +93,5 @@ class Home:
     def drop(self) -> None:
         """Leave all connections to the parent, in the child of a fork."""
         self.pool.drop()
+        self.relay.reset()
         self.peers.drop()

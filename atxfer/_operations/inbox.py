@@ -201,7 +201,7 @@ class Inbox:
             TransferError: It failed for good, or nobody waits.
         """
         try:
-            return self._home.engine.run(body, "inbox")
+            return receiving.step(self._home, body)
         except TransferError as error:
             self._stop_listening()
             if not self._listens:
@@ -261,7 +261,7 @@ class Inbox:
     def _listen(self, seconds: float) -> None:
         monitor = self._monitor
         if monitor is None:
-            self._home.engine.run(lambda transfer: transfer.wait.sleep(seconds), "inbox")
+            receiving.step(self._home, lambda transfer: transfer.wait.sleep(seconds))
             return
         notices = self._attempted(lambda transfer: monitor.hear(transfer.wait, seconds))
         if notices:

@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Callable, Optional, TypeVar
 
 from atxfer._engine.destination import Destination
+from atxfer._engine.earlier import Load, or_anew
 from atxfer._engine.jobs import DownloadJob, UploadJob
+from atxfer._engine.journal import Errand
+from atxfer._engine.journals import Journals
 from atxfer._engine.sources import Source, open_source
 from atxfer._engine.transfer import Transfer
 from atxfer._format.fragment import key_text, read_key
@@ -54,38 +57,51 @@ class Objects:
         store: Where the objects lie.
         destination: What all requests to it share.
         encrypt: Whether files that are uploaded are sealed.
+        journals: Of this machine's unfinished uploads, or None to keep none. A sealed file has
+            none: its keys are nowhere but in the receipt, and no journal holds a key.
     """
 
     def __init__(
-        self, reach: Reach, store: ObjectStore, destination: Destination, *, encrypt: bool
+        self,
+        reach: Reach,
+        store: ObjectStore,
+        destination: Destination,
+        *,
+        encrypt: bool,
+        journals: Optional[Journals] = None,
     ) -> None:
         self._config = reach.config
         self._engine = reach.engine
         self._store = store
         self._destination = destination
         self._encrypt = encrypt
+        self._journals = journals if journals is not None and not encrypt else Journals(None)
 
     # --- up
 
     def upload(self, order: Order, transfer: Transfer) -> Receipt:
-        """Send a file, and return when it is safely there."""
+        """Send a file, or the rest of a plain one, and return when it is safely there."""
         with open_source(
             order.source, name=order.name, max_file_size=None, wait=transfer.wait
         ) as source:
-            return self._send(order, source, transfer)
+            errand = Errand(source, self._destination.key)
+            with self._journals.claim(errand, transfer.wait) as journal:
+                return or_anew(journal, source, lambda load: self._send(order, load, transfer))
 
-    def _send(self, order: Order, source: Source, transfer: Transfer) -> Receipt:
-        cut = self._sealed(source) if self._encrypt else self._plain(source)
+    def _send(self, order: Order, load: Load, transfer: Transfer) -> Receipt:
+        source = load.source
+        cut = self._sealed(source) if self._encrypt else self._plain(load)
         job = UploadJob(
             name=source.name,
             source=source,
             plan=cut.plan,
-            upload=self._store.open_upload(cut.plan, transfer.wait),
+            upload=load.open_at(self._store, cut.plan, transfer.wait),
             capabilities=self._store.capabilities,
             destination=self._destination,
             seal=cut.seal,
             overhead=cut.plan.overhead,
             progress=order.progress,
+            journal=load.journal,
         )
         summary = self._engine.upload(job, transfer)
         info = info_of(summary.stored)
@@ -103,9 +119,11 @@ class Objects:
             statistics=summary.statistics,
         )
 
-    def _plain(self, source: Source) -> _Cut:
-        size = self._chunk_size(source.size, 0)
-        return _Cut(_plan(new_file_id(), source, size, name=source.name), _as_it_is, None)
+    def _plain(self, load: Load) -> _Cut:
+        source = load.source
+        size = load.chunk_size(self._config.chunk_size, lambda: self._chunk_size(source.size, 0))
+        file_id = load.record.head.file_id if load.record is not None else new_file_id()
+        return _Cut(_plan(file_id, source, size, name=source.name), _as_it_is, None)
 
     def _sealed(self, source: Source) -> _Cut:
         chunk_size = self._chunk_size(source.size, SEAL_OVERHEAD)

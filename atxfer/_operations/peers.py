@@ -40,7 +40,9 @@ class Peer:
         self.pool = ConnectionPool(
             reach.directory, atsign, login=None, context=reach.context, config=reach.config
         )
-        self.store = PublicAtServerStore(atsign, self.pool, reach.config)
+        self.store = PublicAtServerStore(
+            atsign, self.pool, reach.config, directory=reach.directory, ca_file=reach.ca_file
+        )
         self.destination: Destination = reach.engine.destination(
             f"public:{atsign}", reach.config.max_concurrent_downloads
         )
@@ -125,6 +127,7 @@ class Peers:
         with self._lock:
             peers = list(self._peers.values())
         for peer in peers:
+            peer.store.close()
             peer.pool.close()
 
     def drop(self) -> None:
@@ -132,4 +135,5 @@ class Peers:
         self._lock = threading.Lock()
         peers, self._peers = self._peers, {}
         for peer in peers.values():
+            peer.store.drop()
             peer.pool.drop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Callable, TypeVar, Union
 
 from atxfer._catalog.base import Entry
 from atxfer._catalog.received import SealedShare, file_id_of
@@ -16,10 +16,19 @@ from atxfer._crypto.public_key import PublicKey
 from atxfer._engine.transfer import Transfer
 from atxfer._operations.home import Home
 from atxfer.atprotocol.atkey import AtKey
-from atxfer.errors import IntegrityError, ManifestInvalid, NotFound, TransferError
+from atxfer.errors import (
+    Cancelled,
+    IntegrityError,
+    ManifestInvalid,
+    NotFound,
+    RetryableError,
+    TransferError,
+)
 from atxfer.waiting import Wait
 
-__all__ = ["Opened", "copies", "from_owner", "keys_at", "opened", "shared_entry"]
+__all__ = ["Opened", "copies", "from_owner", "keys_at", "opened", "shared_entry", "step"]
+
+T = TypeVar("T")
 
 # Shares are read so many to a request: each is about 2 KB of answer.
 _SHARES_PER_REQUEST = 64
@@ -53,6 +62,21 @@ class Opened:
     unreached: dict[str, TransferError] = field(default_factory=dict)
 
 
+def step(home: Home, body: Callable[[Transfer], T]) -> T:
+    """Run one step of a longer look into the inbox, in the calling thread.
+
+    Raises:
+        Cancelled: The client was closed, during the step or between two.
+        TransferError: What ``body`` failed with.
+    """
+    try:
+        return home.engine.run(body, "inbox")
+    except ValueError as error:
+        if not home.engine.is_closed:
+            raise
+        raise Cancelled("the client was closed") from error
+
+
 def copies(home: Home, keys: Sequence[AtKey], transfer: Transfer) -> dict[AtKey, SealedShare]:
     """Return the copies that our server has of these records."""
     step = _SHARES_PER_REQUEST
@@ -63,9 +87,32 @@ def copies(home: Home, keys: Sequence[AtKey], transfer: Transfer) -> dict[AtKey,
     return {key: share for shares in found for key, share in shares.items()}
 
 
-def keys_at(home: Home, owner: str, transfer: Transfer) -> Sequence[AtKey]:
-    """Return the keys of what an atSign shares with us, as their server says."""
-    return home.call(transfer, "scan", lambda wait: home.received.keys_at(owner, wait))
+def keys_at(home: Home, owner: str, transfer: Transfer, *, once: bool = False) -> Sequence[AtKey]:
+    """Return the keys of what an atSign shares with us, as their server says.
+
+    Args:
+        home: Whose inbox.
+        owner: The other atSign.
+        transfer: For whom.
+        once: Whether it is tried only once, because it will be asked again later. For as long as a
+            server is away, its absence must not use up the retries of requests to our own.
+
+    Raises:
+        TransferError: It can't be asked.
+    """
+
+    def ask(wait: Wait) -> Union[Sequence[AtKey], RetryableError]:
+        try:
+            return home.received.keys_at(owner, wait)
+        except RetryableError as error:
+            if not once:
+                raise
+            return error
+
+    answer = home.call(transfer, "scan", ask)
+    if isinstance(answer, RetryableError):
+        raise answer
+    return answer
 
 
 def opened(home: Home, shares: Iterable[SealedShare], transfer: Transfer) -> Opened:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Optional
 
-from atxfer._crypto.public_key import PublicKey
+from atxfer._engine.earlier import Load, Outdated, or_anew
 from atxfer._engine.jobs import UploadJob
-from atxfer._engine.sources import Source, open_source
+from atxfer._engine.journal import Errand
+from atxfer._engine.sources import open_source
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, new_file_key
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
@@ -17,20 +17,47 @@ from atxfer._operations import shares
 from atxfer._operations.home import Home
 from atxfer._operations.orders import Order
 from atxfer._policy.sizing import choose_chunk_size
-from atxfer.errors import SharingFailed
-from atxfer.model import Receipt, chunk_count
+from atxfer.errors import FileExpired, FileNotFound, ManifestInvalid, SharingFailed
+from atxfer.model import Receipt, Statistics, chunk_count
 from atxfer.stores.atserver import CHUNK_GRACE
 from atxfer.stores.base import StoredFile, UploadPlan
-from atxfer.waiting import Wait
 
 __all__ = ["upload"]
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """What came of the chunks and manifests of an upload.
+
+    Attributes:
+        manifest: The last one.
+        ttl: Seconds it lives, or None for ever.
+        statistics: The evidence.
+    """
+
+    manifest: Manifest
+    ttl: Optional[float]
+    statistics: Statistics
+
+    def receipt(self) -> Receipt:
+        """Return what the caller gets."""
+        described = {name: getattr(self.manifest, name) for name in _RECEIVED}
+        expires_at = None if self.ttl is None else time.time() + self.ttl
+        return Receipt(**described, expires_at=expires_at, statistics=self.statistics)
+
+
+_RECEIVED = (
+    *("file_id", "name", "size", "chunk_size", "chunks"),
+    *("sha256", "owner", "created_at"),
+)
+
+
 def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
-    """Send a file, and return when it is safely there.
+    """Send a file, or the rest of it, and return when it is safely there.
 
     Raises:
         SharingFailed: It is there, but not shared with all.
+        UploadInProgress: Another process is at it.
         TransferError: It is not.
         OSError: The source can't be read.
     """
@@ -40,70 +67,77 @@ def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
     ) as opened:
         # Whoever can't be shared with is told of before anything is sent.
         keys = shares.public_keys(home, order.share_with, transfer) if order.share_with else {}
-        return _send(home, order, opened, keys, transfer)
-
-
-def _send(
-    home: Home,
-    order: Order,
-    source: Source,
-    keys: Mapping[str, PublicKey],
-    transfer: Transfer,
-) -> Receipt:
-    manifest = _new_manifest(home, source)
-    ttl = order.ttl
-    began = transfer.wait.clock.monotonic()
-    plan = UploadPlan(manifest.file_id, manifest.size, manifest.chunk_size, manifest.chunks, ttl)
-
-    def commit(sha256: str, stored: StoredFile, wait: Wait) -> None:
-        whole = replace(manifest, state=COMPLETE, sha256=sha256, location=stored.location)
-        home.catalog.write(whole, _ttl_left(ttl, wait.clock.monotonic() - began), wait)
-
-    job = UploadJob(
-        name=manifest.name,
-        source=source,
-        plan=plan,
-        upload=home.store.open_upload(plan, transfer.wait),
-        capabilities=home.store.capabilities,
-        destination=home.destination,
-        seal=Sealer(manifest.file_key, manifest.file_id, manifest.chunks).seal,
-        begin=lambda wait: home.catalog.write(manifest, ttl, wait),
-        commit=commit,
-        overhead=SEAL_OVERHEAD,
-        progress=order.progress,
-    )
-    summary = home.engine.upload(job, transfer)
-    left = _ttl_left(ttl, transfer.wait.clock.monotonic() - began)
-    receipt = Receipt(
-        file_id=manifest.file_id,
-        name=manifest.name,
-        size=manifest.size,
-        chunk_size=manifest.chunk_size,
-        chunks=manifest.chunks,
-        sha256=summary.sha256,
-        owner=manifest.owner,
-        created_at=manifest.created_at,
-        expires_at=None if left is None else time.time() + left,
-        statistics=summary.statistics,
-    )
+        errand = Errand(opened, home.place, tuple(order.share_with))
+        with home.journals.claim(errand, transfer.wait) as journal:
+            sent = or_anew(journal, opened, lambda load: _send(home, order, load, transfer))
+    receipt = sent.receipt()
     if keys:
-        whole = replace(
-            manifest,
-            state=COMPLETE,
-            sha256=summary.sha256,
-            location=summary.stored.location,
-        )
         try:
-            shares.share(home, whole, keys, left, transfer)
+            shares.share(home, sent.manifest, keys, sent.ttl, transfer)
         except SharingFailed as error:
             error.receipt = receipt
             raise
     return receipt
 
 
-def _new_manifest(home: Home, source: Source) -> Manifest:
-    chunk_size = choose_chunk_size(
-        source.size, home.store.capabilities, home.config.chunk_size, overhead=SEAL_OVERHEAD
+def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
+    manifest = _manifest(home, load, transfer)
+    ttl = order.ttl
+    began = transfer.wait.clock.monotonic()
+    plan = UploadPlan(manifest.file_id, manifest.size, manifest.chunk_size, manifest.chunks, ttl)
+
+    def finished(sha256: str, stored: StoredFile) -> Manifest:
+        return replace(manifest, state=COMPLETE, sha256=sha256, location=stored.location)
+
+    def left() -> Optional[float]:
+        return _ttl_left(ttl, transfer.wait.clock.monotonic() - began)
+
+    job = UploadJob(
+        name=manifest.name,
+        source=load.source,
+        plan=plan,
+        upload=load.open_at(home.store, plan, transfer.wait),
+        capabilities=home.store.capabilities,
+        destination=home.destination,
+        seal=Sealer(manifest.file_key, manifest.file_id, manifest.chunks).seal,
+        begin=lambda wait: home.catalog.write(manifest, ttl, wait),
+        commit=lambda sha, stored, wait: home.catalog.write(finished(sha, stored), left(), wait),
+        overhead=SEAL_OVERHEAD,
+        progress=order.progress,
+        journal=load.journal,
+    )
+    summary = home.engine.upload(job, transfer)
+    return _Sent(finished(summary.sha256, summary.stored), left(), summary.statistics)
+
+
+def _manifest(home: Home, load: Load, transfer: Transfer) -> Manifest:
+    """Return the manifest to write first.
+
+    That of an earlier call has the key that its chunks are sealed with. One that is complete is
+    gone on with as well: its last answer was lost, and what remains is to see that all is there.
+
+    Raises:
+        Outdated: That of the earlier call is gone, or is not of the file that is to be sent now.
+    """
+    new = _new_manifest(home, load)
+    if load.record is None:
+        return new
+    try:
+        earlier = home.entry(transfer, load.record.head.file_id).manifest
+    except (FileNotFound, FileExpired, ManifestInvalid) as error:
+        raise Outdated(error.message) from error
+    if (earlier.name, earlier.size, earlier.chunks) != (new.name, new.size, new.chunks):
+        raise Outdated("its manifest is of another file")
+    return earlier
+
+
+def _new_manifest(home: Home, load: Load) -> Manifest:
+    source, explicit = load.source, home.config.chunk_size
+    chunk_size = load.chunk_size(
+        explicit,
+        lambda: choose_chunk_size(
+            source.size, home.store.capabilities, explicit, overhead=SEAL_OVERHEAD
+        ),
     )
     return Manifest(
         file_id=new_file_id(),

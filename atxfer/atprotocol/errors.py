@@ -14,6 +14,7 @@ from typing import ClassVar, Optional
 from atxfer import errors as causes
 
 __all__ = [
+    "AlreadyEnrolled",
     "AtError",
     "Blocked",
     "BufferOverflow",
@@ -35,7 +36,9 @@ __all__ = [
     "KeyNotFound",
     "LocalProtocolError",
     "NotActivated",
+    "NotManager",
     "OutboundLimit",
+    "PasscodeRefused",
     "RemoteProtocolError",
     "SecondaryNotFound",
     "SecondaryTimeout",
@@ -250,7 +253,7 @@ class NotActivated(AtError, causes.LoginRefused):
 
     code = "AT0015"
     description = "key not found"
-    default_remedy = "Activate the atSign first, with any application of the atPlatform."
+    default_remedy = "Activate the atSign first: `atxfer activate`."
 
 
 class EnrollmentDenied(
@@ -289,6 +292,36 @@ class EnrollmentExpired(
     default_remedy = "Enrol again, and have the owner approve it."
 
 
+class PasscodeRefused(AtError, causes.LoginRefused):
+    """AT0011, or AT0022 from newer servers: the passcode of a request for enrolment is wrong."""
+
+    code = "AT0011"
+    description = "Internal server exception"
+    default_remedy = (
+        "Ask the owner for another, `atxfer enroll otp`; each is good for one request, and soon"
+        " expires."
+    )
+
+
+class AlreadyEnrolled(AtError, causes.RequestRejected):
+    """AT0011: an enrolment of this application and device is pending or approved."""
+
+    code = "AT0011"
+    description = "Internal server exception"
+    default_remedy = (
+        "Name another device, or have the owner deny or revoke that enrolment; the passcode is"
+        " used up."
+    )
+
+
+class NotManager(AtError, causes.NotAuthorized):
+    """AT0011: our enrolment may not decide on others."""
+
+    code = "AT0011"
+    description = "Internal server exception"
+    default_remedy = "Use the owner's own keys: those that the atSign was activated with."
+
+
 class InvalidEnrollmentState(
     AtError, causes.RequestRejected, code="AT0030", description="Invalid Enrollment Status"
 ):
@@ -314,9 +347,25 @@ class Unauthenticated(
 # --- to and from the wire
 
 _MAX_TEXT = 200  # characters: one line of a terminal or two; server texts name keys of up to 248
-_FULL = re.compile(r"no space left|(disk|storage|quota)[^.]{0,40}(full|exceeded)", re.IGNORECASE)
-_PKAM_KEY_MISSING = re.compile(r"privatekey:at_pkam_publickey\b.*does not exist")
-_ENROLLMENT_EXPIRED = re.compile(r"enrollment.*expired", re.IGNORECASE)
+_FULL = r"no space left|(disk|storage|quota)[^.]{0,40}(full|exceeded)"
+
+# One code has several causes; these are told apart by their words. None for the code: any.
+_BY_WORDS: tuple[tuple[Optional[str], re.Pattern[str], type[AtError]], ...] = tuple(
+    (code, re.compile(words, re.IGNORECASE), kind)
+    for code, words, kind in (
+        ("AT0002", _FULL, StoreFull),
+        ("AT0010", _FULL, StoreFull),
+        ("AT0011", _FULL, StoreFull),
+        ("AT0015", r"privatekey:at_pkam_publickey\b.*does not exist", NotActivated),
+        # 3.0.52 answers AT0028 for an expired enrolment, newer ones AT0029.
+        ("AT0028", r"enrollment.*expired", EnrollmentExpired),
+        # AT0011 in 3.0.52 (measured), codes of their own in newer ones (at_server 3.16.3).
+        (None, r"\binvalid otp\b", PasscodeRefused),
+        (None, r"another enrollment with id \S+ exists", AlreadyEnrolled),
+        (None, r"failed to \w+ enrollment.*only \w+ enrollments can be", InvalidEnrollmentState),
+        (None, r"failed to \w+ enrollment.*(__manage|not authorized)", NotManager),
+    )
+)
 
 
 def error_for(code: str, message: str) -> AtError:
@@ -339,13 +388,9 @@ def error_for(code: str, message: str) -> AtError:
 
 
 def _class_for(code: str, message: str) -> type[AtError]:
-    if code in ("AT0002", "AT0010", "AT0011") and _FULL.search(message):
-        return StoreFull
-    if code == "AT0015" and _PKAM_KEY_MISSING.search(message):
-        return NotActivated
-    # 3.0.52 answers AT0028 for an expired enrolment, newer ones AT0029.
-    if code == "AT0028" and _ENROLLMENT_EXPIRED.search(message):
-        return EnrollmentExpired
+    for of_code, words, kind in _BY_WORDS:
+        if of_code in (code, None) and words.search(message):
+            return kind
     return AtError.by_code.get(code, UnlistedError)
 
 

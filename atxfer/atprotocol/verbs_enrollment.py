@@ -165,11 +165,15 @@ class EnrollApprove(Enroll):
         enrollment_id: Its id.
         encrypted_private_key: The owner's private encryption key, under the device's AES key.
         encrypted_self_key: The owner's self key, likewise.
+        private_key_iv: The nonce of the first; servers before 3.1.0 don't keep it.
+        self_key_iv: The nonce of the second, likewise.
     """
 
     enrollment_id: str = _param("enrollmentId")
     encrypted_private_key: str = _param("encryptedDefaultEncryptionPrivateKey", shown=False)
     encrypted_self_key: str = _param("encryptedDefaultSelfEncryptionKey", shown=False)
+    private_key_iv: Optional[str] = _param("encPrivateKeyIV", default=None)
+    self_key_iv: Optional[str] = _param("selfEncKeyIV", default=None)
 
     operation = "approve"
     needed = (

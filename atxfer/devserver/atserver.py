@@ -175,10 +175,13 @@ class AtServer:
         return self.world.activity
 
     def _beat(self) -> None:
-        """Tell monitors of the server itself."""
         loop = asyncio.get_running_loop()
         self._pulse = loop.call_later(_STATISTICS_SECONDS, self._beat)
         self.sweep_if_due()
+        self.tell_statistics()
+
+    def tell_statistics(self) -> None:
+        """Tell monitors of the server itself."""
         statistics = {
             "id": "-1",
             "from": self.atsign,
@@ -316,6 +319,8 @@ class AtServer:
 
     def _take(self, notice: Notice) -> None:
         self.notices.put(notice)
+        if self.world.faults.happens("unpushed", "notify", self.atsign):
+            return
         for session in list(self.sessions):
             session.push(notice)
 

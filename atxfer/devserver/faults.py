@@ -106,6 +106,8 @@ class FaultPlan:
         full: How many updates find no space left.
         mixup: How many look-ups of another atSign's key get the value of another key.
         unheard: How many lines that come before the last one was answered are never answered.
+        unpushed: How many notifications no monitor hears of, though they and what they leave are
+            there (facts §8).
         blackhole: How many connections are accepted and secured, and nothing on them is answered.
         deaf: How many connections are accepted, and not even secured.
         error_code: The code of ``error`` and ``inside``.
@@ -133,6 +135,7 @@ class FaultPlan:
     full: float = _rate()
     mixup: float = _rate()
     unheard: float = _rate()
+    unpushed: float = _rate()
     blackhole: float = _rate()
     deaf: float = _rate()
     error_code: str = _state("AT0011")

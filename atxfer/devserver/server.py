@@ -44,7 +44,8 @@ class DevServer:
 
     Args:
         atsigns: Who has a server here, activated, with a key file.
-        cram_secrets: Who has one that nobody has activated yet, and the secret to do it with.
+        cram_secrets: Who has one that nobody has activated yet, and the secret to do it with; also
+            of the above.
         storage: A folder to keep records in, in SQLite; None keeps them in memory.
         folder: Where to put the authority's certificate and key files; None takes ``storage``, or a
             temporary folder that goes with the server.
@@ -83,8 +84,9 @@ class DevServer:
         root_port: int = 0,
         http: bool = False,
     ) -> None:
-        self._activated = [normalise_atsign(atsign) for atsign in atsigns]
         self._secrets = {normalise_atsign(a): s for a, s in (cram_secrets or {}).items()}
+        activated = [normalise_atsign(atsign) for atsign in atsigns]
+        self._activated = [atsign for atsign in activated if atsign not in self._secrets]
         self._storage = Path(storage) if storage is not None else None
         self._wanted_folder = Path(folder) if folder is not None else self._storage
         self._root_port = root_port
@@ -209,6 +211,11 @@ class DevServer:
             "keys_dir": self.keys_dir,
         }
 
+    @property
+    def cram_secrets(self) -> dict[str, str]:
+        """The secrets of the atSigns that nobody has activated yet."""
+        return self._thread.call(self._world.cram_secrets)
+
     def ready(self) -> dict[str, Any]:
         """Return what a client must know, as plain values."""
         return {
@@ -217,6 +224,7 @@ class DevServer:
             "ca": self.ca_file,
             "keys_dir": self.keys_dir,
             "servers": self.servers,
+            "cram_secrets": self.cram_secrets,
         }
 
     def write_ready(self, folder: Union[str, Path]) -> Path:

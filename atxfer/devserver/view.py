@@ -106,6 +106,10 @@ class ServerView:
         received = self._call(self._server.notices.received)
         return [json.loads(json.dumps(notice.as_stored())) for notice in received]
 
+    def tell_statistics(self) -> None:
+        """Tell monitors of the server itself now, as it does every 15 seconds."""
+        self._call(self._server.tell_statistics)
+
     # --- its life
 
     @property

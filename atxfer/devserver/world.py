@@ -18,6 +18,7 @@ from atxfer.devserver.delay import Distance, Network
 from atxfer.devserver.directory import DirectorySession
 from atxfer.devserver.faults import FaultPlan
 from atxfer.devserver.http import HTTP, LINES
+from atxfer.devserver.login import CRAM_SECRET
 from atxfer.devserver.mixups import Mixups
 from atxfer.devserver.records import Record, Records
 from atxfer.devserver.tls import CertificateAuthority
@@ -131,6 +132,11 @@ class World:
             name = atsign.lstrip("@")
             raise errors.SecondaryNotFound(f"Unable to find secondary address for atSign:{name}")
         return server
+
+    def cram_secrets(self) -> dict[str, str]:
+        """Return the secrets that still open a server."""
+        found = {atsign: server.keys.find(CRAM_SECRET) for atsign, server in self.servers.items()}
+        return {a: record.value for a, record in found.items() if record and record.value}
 
     def mixed_up(self, call: Call, owner: Host, record: Record) -> Record:
         """Return the record that a look-up through another server gets."""

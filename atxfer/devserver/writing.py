@@ -36,7 +36,7 @@ def update(call: Call, verb: Update) -> str:
 def update_meta(call: Call, verb: UpdateMeta) -> str:
     """Change metadata alone, and have the copy of the recipient follow."""
     server = call.server
-    _check_own(call, verb.key, "update")
+    _check_own(call, verb.key, "update:meta")
     call.values.append(0)
     commit = server.keys.update_meta(str(verb.key), verb.metadata)
     if verb.key.recipient:

@@ -15,31 +15,22 @@ from typing import Callable, Optional, Union
 from atxfer._format.manifest import chunk_name
 from atxfer._net.records import EXPIRED, Records, ttl_ms
 from atxfer.atprotocol.atkey import AtKey
-from atxfer.atprotocol.errors import AtError, KeyNotFound
+from atxfer.atprotocol.errors import AtError
 from atxfer.atprotocol.events import Answer
 from atxfer.atprotocol.metadata import Metadata
 from atxfer.atprotocol.verbs import Delete, Llookup, Mode, Update, UpdateMeta, Verb
 from atxfer.config import KIB, MIB, TransferConfig
-from atxfer.errors import (
-    AnswerMissing,
-    ChunkCorrupt,
-    ChunkMissing,
-    FileExpired,
-    RetryableError,
-    ServerFault,
-    TransferError,
-)
+from atxfer.errors import ChunkCorrupt, ChunkMissing, FileExpired
 from atxfer.model import Chunk
-from atxfer.stores.base import Capabilities, ChunksFailed, StoredFile, UploadPlan
+from atxfer.stores.answers import Answers, check, check_stored, failures, nulls, telling
+from atxfer.stores.base import Capabilities, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["CHUNK_GRACE", "AtServerStore", "chunk_of"]
+__all__ = ["CHUNK_GRACE", "AtServerStore", "capabilities_for", "chunk_key", "chunk_of"]
 
 # Chunks outlive their manifest by this many seconds, so that whoever can read the manifest can read
 # the file (design §7).
 CHUNK_GRACE = 3600.0
-
-_Answers = dict[int, Union[Answer, AtError]]
 
 
 class AtServerStore:
@@ -56,21 +47,7 @@ class AtServerStore:
     def __init__(self, records: Records, owner: str, config: TransferConfig) -> None:
         self._records = records
         self.owner = owner
-        self.capabilities = Capabilities(
-            max_request_bytes=config.max_request_bytes,
-            # An answer costs the server no square: reading is bound by round trips (facts §10).
-            max_read_bytes=2 * config.max_request_bytes,
-            # The server's line buffer holds 10,240,000 bytes (facts §2); base64 takes 4/3.
-            max_chunk_bytes=7 * MIB,
-            max_chunks_per_request=1024,
-            max_chunks_per_read=1024,
-            max_chunks_per_delete=256,  # measured: a batch of 256 deletes takes 0.1 s (facts §10)
-            chunk_expansion=4 / 3,
-            chunk_overhead=128 + len(owner),
-            chunk_ladder=((256 * KIB, 8 * KIB), (64 * MIB, 32 * KIB)),
-            max_default_chunk=128 * KIB,
-            target_chunks=2048,
-        )
+        self.capabilities = capabilities_for(owner, config)
 
     def open_upload(
         self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None
@@ -84,7 +61,7 @@ class AtServerStore:
 
     def delete(self, stored: StoredFile, indexes: range, wait: Wait) -> None:
         """Remove chunks; the server doesn't mind those that are not there."""
-        _check(indexes, self.ask_each(stored.file_id, indexes, Delete, wait))
+        check(indexes, self.ask_each(stored.file_id, indexes, Delete, wait))
 
     def extend(self, stored: StoredFile, indexes: range, ttl: float, wait: Wait) -> None:
         """Let chunks live so many seconds from now."""
@@ -94,11 +71,7 @@ class AtServerStore:
         gone = [index for index in indexes if index not in held]
         if gone:
             raise ChunkMissing("a chunk is not on the server any more", chunk=gone[0])
-        metadata = Metadata(ttl_ms=_chunk_ttl_ms(ttl))
-        _check(
-            indexes,
-            self.ask_each(stored.file_id, indexes, lambda key: UpdateMeta(key, metadata), wait),
-        )
+        self.renew(stored.file_id, indexes, ttl, wait)
 
     # --- what uploads and downloads share
 
@@ -108,27 +81,32 @@ class AtServerStore:
 
     def key(self, file_id: str, index: int) -> AtKey:
         """Return the key of a chunk."""
-        return AtKey.public(chunk_name(file_id, index), self.owner)
+        return chunk_key(file_id, index, self.owner)
 
-    def ask(self, verbs: Sequence[Verb], wait: Wait) -> _Answers:
+    def ask(self, verbs: Sequence[Verb], wait: Wait) -> Answers:
         """Ask several things in one request; answers by position, where the server gave one."""
         return self._records.ask(verbs, wait)
 
     def ask_each(
         self, file_id: str, indexes: Sequence[int], verb: Callable[[AtKey], Verb], wait: Wait
-    ) -> _Answers:
+    ) -> Answers:
         """Ask the same of several chunks, in one request."""
         return self.ask([verb(self.key(file_id, index)) for index in indexes], wait)
+
+    def renew(self, file_id: str, indexes: Sequence[int], ttl: Optional[float], wait: Wait) -> None:
+        """Let chunks that are known to be there live so many seconds from now, in one request."""
+        metadata = Metadata(ttl_ms=_chunk_ttl_ms(ttl))
+        check(indexes, self.ask_each(file_id, indexes, lambda key: UpdateMeta(key, metadata), wait))
 
     def held(self, file_id: str, indexes: range, wait: Wait) -> frozenset[int]:
         """Return which of these chunks are there and have not expired, in one request."""
         answers = self.ask_each(file_id, indexes, lambda key: Llookup(key, Mode.META), wait)
-        failed = _failures(indexes, answers)
+        failed = failures(indexes, answers)
         unknown = {i: e for i, e in failed.items() if not isinstance(e, ChunkMissing)}
         if unknown:
-            raise _first(unknown)
+            raise telling(unknown)
         there = (index for index in indexes if index not in failed)
-        return frozenset(there) - _nulls(indexes, answers)
+        return frozenset(there) - nulls(indexes, answers)
 
 
 class AtServerUpload:
@@ -171,14 +149,15 @@ class AtServerUpload:
             for chunk in chunks
         ]
         indexes = [chunk.index for chunk in chunks]
-        answers = self._store.ask(updates, wait)
-        failed = {**_failures(indexes, answers), **_not_stored(indexes, answers)}
-        if failed:
-            raise ChunksFailed(f"{len(failed)} of {len(chunks)} chunks were not stored", failed)
+        check_stored(indexes, self._store.ask(updates, wait))
 
     def stored(self, indexes: range, wait: Wait) -> frozenset[int]:
-        """Return which of these chunks the server holds and has not let expire."""
-        return self._store.held(self._plan.file_id, indexes, wait)
+        """Return which of these chunks the server holds and has not let expire; renew those."""
+        file_id, ttl = self._plan.file_id, self._plan.ttl
+        held = self._store.held(file_id, indexes, wait)
+        if held:
+            self._store.renew(file_id, sorted(held), ttl, wait)
+        return held
 
     def commit(self, wait: Wait) -> StoredFile:
         """Return where the chunks lie; the manifest makes them a file."""
@@ -196,8 +175,8 @@ class AtServerDownload:
     def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
         """Return sealed chunks, read in one request."""
         answers = self._store.ask_each(self._stored.file_id, indexes, Llookup, wait)
-        _check(indexes, answers)
-        return [chunk_of(index, answers[place]) for place, index in enumerate(indexes)]
+        check(indexes, answers)
+        return [chunk_of(index, _data(answers[place])) for place, index in enumerate(indexes)]
 
     def check(self) -> None:
         """Nothing: each chunk is authenticated, and the manifest knows the whole."""
@@ -207,60 +186,45 @@ def _chunk_ttl_ms(ttl: Optional[float]) -> int:
     return ttl_ms(None if ttl is None else ttl + CHUNK_GRACE)
 
 
-def chunk_of(index: int, answer: Union[Answer, AtError]) -> Chunk:
-    """Return the sealed chunk that an answer holds."""
-    assert isinstance(answer, Answer)  # noqa: S101  # failures were raised before
-    if answer.data == EXPIRED:
+def capabilities_for(owner: str, config: TransferConfig) -> Capabilities:
+    """Return what an atServer can take, and what suits it."""
+    return Capabilities(
+        max_request_bytes=config.max_request_bytes,
+        # An answer costs the server no square: reading is bound by round trips (facts §10).
+        max_read_bytes=2 * config.max_request_bytes,
+        # The server's line buffer holds 10,240,000 bytes (facts §2); base64 takes 4/3.
+        max_chunk_bytes=7 * MIB,
+        max_chunks_per_request=1024,
+        max_chunks_per_read=1024,
+        max_chunks_per_delete=256,  # measured: a batch of 256 deletes takes 0.1 s (facts §10)
+        chunk_expansion=4 / 3,
+        chunk_overhead=128 + len(owner),
+        chunk_ladder=((256 * KIB, 8 * KIB), (64 * MIB, 32 * KIB)),
+        max_default_chunk=128 * KIB,
+        target_chunks=2048,
+    )
+
+
+def chunk_key(file_id: str, index: int, owner: str) -> AtKey:
+    """Return the key that a chunk lies under."""
+    return AtKey.public(chunk_name(file_id, index), owner)
+
+
+def chunk_of(index: int, text: str) -> Chunk:
+    """Return the sealed chunk that a record holds.
+
+    Raises:
+        FileExpired: The record's time is over.
+        ChunkCorrupt: It holds no chunk.
+    """
+    if text == EXPIRED:
         raise FileExpired("the chunks of this file have expired", chunk=index)
     try:
-        return Chunk(index, base64.b64decode(answer.data, validate=True))
+        return Chunk(index, base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
         raise ChunkCorrupt("the stored chunk is not base64", chunk=index) from error
 
 
-def _not_stored(indexes: Sequence[int], answers: _Answers) -> dict[int, TransferError]:
-    """Return the chunks whose update was answered without a commit id.
-
-    The server swallows what goes wrong in its data store, and answers ``null`` (at_secondary
-    3.0.52, update_verb_handler.dart).
-    """
-    return {
-        index: ServerFault("the server's data store failed without a word", chunk=index)
-        for index in _nulls(indexes, answers)
-    }
-
-
-def _nulls(indexes: Sequence[int], answers: _Answers) -> frozenset[int]:
-    """Return the chunks whose command was answered with ``null``."""
-    return frozenset(
-        index
-        for place, index in enumerate(indexes)
-        if isinstance(answer := answers.get(place), Answer) and answer.data == EXPIRED
-    )
-
-
-def _check(indexes: Sequence[int], answers: _Answers) -> None:
-    """Raise what says most, if a command failed."""
-    failed = _failures(indexes, answers)
-    if failed:
-        raise _first(failed)
-
-
-def _first(failed: dict[int, TransferError]) -> TransferError:
-    """Return the error that says most: a final one before one that may pass."""
-    final = [error for error in failed.values() if not isinstance(error, RetryableError)]
-    return (final or list(failed.values()))[0]
-
-
-def _failures(indexes: Sequence[int], answers: _Answers) -> dict[int, TransferError]:
-    """Return the cause for each chunk whose command did not succeed."""
-    failed: dict[int, TransferError] = {}
-    for place, index in enumerate(indexes):
-        answer = answers.get(place)
-        if answer is None:
-            failed[index] = AnswerMissing("the server left a command without an answer")
-        elif isinstance(answer, KeyNotFound):
-            failed[index] = ChunkMissing(f"chunk {index} is not on the server", chunk=index)
-        elif isinstance(answer, TransferError):
-            failed[index] = answer
-    return failed
+def _data(answer: Union[Answer, AtError]) -> str:
+    assert isinstance(answer, Answer)  # noqa: S101  # failures were raised before
+    return answer.data

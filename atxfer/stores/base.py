@@ -42,13 +42,16 @@ class Capabilities:
         min_chunk_bytes: Smallest chunk but the last that it accepts.
         max_chunks_per_request: How many chunks one request may carry up.
         max_chunks_per_read: How many chunks one answer may carry down.
-        max_chunks_per_delete: How many chunks one ``delete`` or ``extend`` may name.
+        max_chunks_per_delete: How many chunks one ``delete``, ``extend`` or ``stored`` may name.
         chunk_expansion: Bytes on the wire per byte of chunk (4/3 for base64).
         chunk_overhead: Further bytes on the wire per chunk (key, framing).
         chunk_ladder: ``(largest file, chunk size)`` in rising order: the default chunk sizes.
         max_default_chunk: Above the ladder, the chunk size doubles up to this ...
         target_chunks: ... so that the file has at most so many chunks.
-        parallel: Whether several requests may carry chunks of one file at a time.
+        parallel: Whether several requests may carry chunks of one file at a time. Where not, the
+            store appends: what it holds can't be sent again.
+        divisible: Whether the chunks that share a request are stored one by one. Where not, as in
+            parts of an S3 upload, a request that is repeated carries the same chunks again.
     """
 
     max_request_bytes: int
@@ -64,6 +67,7 @@ class Capabilities:
     max_default_chunk: int = 8 << 20
     target_chunks: int = 2048
     parallel: bool = True
+    divisible: bool = True
 
     def wire_bytes(self, chunk_bytes: int) -> int:
         """Return what a sealed chunk of this size takes in a request."""
@@ -186,7 +190,15 @@ class Upload(Protocol):
         ...
 
     def stored(self, indexes: range, wait: Wait) -> frozenset[int]:
-        """Return which of these chunks the server holds, in one request."""
+        """Return which of these chunks the server holds, whole, in one request.
+
+        Asked before the first ``put`` of an upload that goes on. Those that are held are to live
+        from now on as long as those that will be put.
+
+        Raises:
+            NotFound: There is no such upload any more, or it can't be gone on with, as one that
+                ends within a sealed chunk. Then another one is begun.
+        """
         ...
 
     def commit(self, wait: Wait) -> StoredFile:

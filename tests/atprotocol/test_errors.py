@@ -123,6 +123,34 @@ def test_an_unknown_code_falls_back_and_keeps_its_name(code: str) -> None:
         ("AT0015", "k1.atxfer@alice does not exist in keystore", errors.KeyNotFound),
         ("AT0028", "enrollment_id: 5 is expired or invalid", errors.EnrollmentExpired),
         ("AT0028", "Enrollment requests have exceeded the limit", errors.TooManyRequests),
+        ("AT0011", "Exception: invalid otp. Cannot process", errors.PasscodeRefused),
+        ("AT0022", "invalid otp. Cannot process enroll request", errors.PasscodeRefused),
+        (
+            "AT0011",
+            "Another enrollment with id 5 exists with the app name: a and device name: d in",
+            errors.AlreadyEnrolled,
+        ),
+        (
+            "AT0011",
+            "Failed to approve enrollment id: 5. No. Only pending enrollments can be approved",
+            errors.InvalidEnrollmentState,
+        ),
+        (
+            "AT0032",
+            "Failed to deny enrollment id: 5. Only pending enrollments can be denied",
+            errors.InvalidEnrollmentState,
+        ),
+        (
+            "AT0011",
+            'Failed to deny enrollment id: 5. The approving enrollment has no "__manage"',
+            errors.NotManager,
+        ),
+        (
+            "AT0009",
+            "Failed to deny enrollment id: 5. Client is not authorized for namespaces in the",
+            errors.NotManager,
+        ),
+        ("AT0011", "Failed to read enrollment", errors.InternalException),
     ],
 )
 def test_some_codes_are_told_apart_by_their_words(

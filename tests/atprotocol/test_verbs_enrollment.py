@@ -47,6 +47,14 @@ BOTH_WAYS = [
             '"encryptedDefaultSelfEncryptionKey":"K4yv"}'
         ),
     ),
+    (
+        EnrollApprove("5093", "KJuq", "K4yv", "aXY", "aXYy"),
+        (
+            'enroll:approve:{"enrollmentId":"5093","encryptedDefaultEncryptionPrivateKey":"KJuq",'
+            '"encryptedDefaultSelfEncryptionKey":"K4yv","encPrivateKeyIV":"aXY",'
+            '"selfEncKeyIV":"aXYy"}'
+        ),
+    ),
     (EnrollDeny("5093"), 'enroll:deny:{"enrollmentId":"5093"}'),
     (EnrollRevoke("5093"), 'enroll:revoke:{"enrollmentId":"5093"}'),
     (EnrollRevoke("5093", force=True), 'enroll:revoke:force:{"enrollmentId":"5093"}'),

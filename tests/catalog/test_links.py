@@ -63,7 +63,7 @@ def test_remove_leaves_nothing() -> None:
     assert shelf.records == {}
 
 
-@pytest.mark.parametrize("lost", [RECORD, NOTE])
+@pytest.mark.parametrize("lost", [RECORD, NOTE], ids=["record", "note"])
 def test_half_a_link_is_none(lost: str) -> None:
     """Without its record it leads nowhere, without its note nobody could revoke it."""
     shelf = Shelf()

@@ -165,7 +165,7 @@ def test_a_look_up_without_an_answer_is_not_a_key_that_is_missing() -> None:
     assert shelf.records == {}
 
 
-@pytest.mark.parametrize("lost", [OWN, THEIRS])
+@pytest.mark.parametrize("lost", [OWN, THEIRS], ids=["own", "theirs"])
 def test_an_update_answered_with_null_has_failed(lost: str) -> None:
     """No record is shared under a key that the server did not keep."""
     shelf = Shelf()

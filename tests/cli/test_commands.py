@@ -161,6 +161,52 @@ def test_scripts_read_ids(shell: Shell, report: Path) -> None:
     assert shell("list", "-q").out == f"{file_id}\n"
 
 
+def test_a_file_goes_to_the_application_and_comes_from_it(
+    shell: Shell, atserver: DevServer, report: Path, tmp_path: Path
+) -> None:
+    """Its format is an option of upload; the id says it to the other commands."""
+    options = ["--format", "attalk", "--namespace", "default.attalk", "--caption", "look"]
+    (told,) = shell("upload", str(report), "--share-with", "@bob", *options, "--json").objects
+    file_id, there = told["file_id"], ["--namespace", "default.attalk"]
+    said = shell("download", file_id, str(tmp_path / "copy"), *there)
+    assert "of the right size" in said.out
+    assert (tmp_path / "copy").read_bytes() == report.read_bytes()
+    place = ["--from", "@alice", *there]
+    said = shell("--atsign", "@bob", "download", file_id, str(tmp_path / "bobs"), *place)
+    assert (tmp_path / "bobs").read_bytes() == report.read_bytes()
+    assert shell("delete", file_id, *there).code == 0
+    assert "file_" not in " ".join(atserver.server("@alice").keys())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--format", "attalk", "--ttl", "2d"],
+        ["--format", "attalk", "--ttl", "never"],
+        ["--format", "attalk", "--chunk-size", "32KiB"],
+        ["--format", "zip"],
+        ["--caption", "x"],
+        ["--namespace", "x"],
+    ],
+)
+def test_what_a_format_does_not_allow_is_misuse(
+    shell: Shell, report: Path, words: list[str]
+) -> None:
+    """Exit code 2, as for any wrong option."""
+    assert shell("upload", str(report), *words).code == 2
+
+
+def test_several_files_may_go_to_the_application(shell: Shell, report: Path) -> None:
+    """With one format for all."""
+    told = shell("upload", str(report), str(report), "--format", "attalk", "--json").objects
+    assert [shell("delete", file["file_id"]).code for file in told] == [0, 0]
+
+
+def test_a_link_has_no_place(shell: Shell) -> None:
+    """It says itself whose file it leads to."""
+    assert shell("download", "atxfer://alice/x#y", "--from", "@alice").code == 2
+
+
 def test_list_shows_what_is_there(shell: Shell, alice: Client) -> None:
     """Oldest first, with sizes and dates; nothing is said of nothing on stdout."""
     assert shell("list") == Said(0, "", "There are no files.\n")

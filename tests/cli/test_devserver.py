@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from atxfer import Client
+from atxfer import Client, onboarding
 from atxfer._cli import race
 from atxfer._cli.main import run
 from tests.support.worlds import content
@@ -116,3 +116,37 @@ def test_an_extrapolation_pays_for_the_login_once() -> None:
     samples = [race.Progress("x", 3000, done, 0, 0, seconds) for seconds, done in states]
     assert race._steady_rate(samples) == 1000.0
     assert race._steady_rate(samples[-1:]) == 750.0
+
+
+def test_it_serves_who_is_not_activated_yet(tmp_path: Path) -> None:
+    """Their secrets are told, until they are used; with --keep that holds over a restart."""
+    options = [
+        "--keep",
+        "--atsigns",
+        "alice",
+        "--unactivated",
+        "carol,dave",
+        "--unactivated",
+        "eve",
+    ]
+    with _server(tmp_path, *options, "--json") as server:
+        assert server.stdout is not None
+        first = json.loads(server.stdout.readline())
+        onboarding.activate(
+            "@carol",
+            first["cram_secrets"]["@carol"],
+            directory=f"localhost:{first['root_port']}",
+            ca_file=first["ca"],
+            keys_dir=first["keys_dir"],
+        )
+        server.terminate()
+    assert sorted(first["cram_secrets"]) == ["@carol", "@dave", "@eve"]
+    with _server(tmp_path, *options) as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(4)]
+        second = json.loads((tmp_path / "ready.json").read_text())
+        server.terminate()
+    assert second["cram_secrets"] == {
+        name: first["cram_secrets"][name] for name in ("@dave", "@eve")
+    }
+    assert lines[2] == f"@dave's secret: {second['cram_secrets']['@dave']}\n"

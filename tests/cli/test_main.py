@@ -109,6 +109,16 @@ def test_every_command_explains_itself(capsys: CaptureFixture[str]) -> None:
         assert "--keys-dir" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_without_a_command_there_is_help(words: list[str], capsys: CaptureFixture[str]) -> None:
+    """As it is laid out, line by line, and not as an error."""
+    cli_main.run(words)
+    told = capsys.readouterr()
+    assert told.out.startswith("Usage: atxfer")
+    assert len(told.out.splitlines()) > 10
+    assert told.err == ""
+
+
 def test_the_help_names_the_exit_codes(capsys: CaptureFixture[str]) -> None:
     """Each code of the tree of errors stands in the program's help."""
     assert cli_main.run(["--help"]) == 0

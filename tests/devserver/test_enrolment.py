@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from typing import Any, Optional
 
@@ -16,11 +17,19 @@ from tests.support.lines import LineClient
 DEVICE = functools.lru_cache(maxsize=None)(lambda: AtKeys.generate("@alice"))
 
 
-def request(client: LineClient, otp: str, namespaces: Optional[dict[str, str]] = None) -> str:
-    """Ask for an enrolment, and return the answer."""
+DEVICES = itertools.count()
+
+
+def request(
+    client: LineClient,
+    otp: str,
+    namespaces: Optional[dict[str, str]] = None,
+    device: Optional[str] = None,
+) -> str:
+    """Ask for an enrolment, of a new device if none is named, and return the answer."""
     params = {
         "appName": "atxfer",
-        "deviceName": "server1",
+        "deviceName": device or f"server{next(DEVICES)}",
         "namespaces": namespaces or {"atxfer": "rw"},
         "otp": otp,
         "apkamPublicKey": DEVICE().pkam_public,
@@ -94,6 +103,17 @@ def test_a_device_may_touch_its_name_space(atserver: DevServer, connect: Connect
 def test_and_no_other(atserver: DevServer, connect: Connect, line: str) -> None:
     """A name that only ends alike is another name space."""
     assert Enrolment(connect).device().ask(line).startswith("error:AT0009-")
+
+
+def test_metadata_alone_is_the_owner_s(atserver: DevServer, connect: Connect) -> None:
+    """A real server lets no device change it, not even in its own name space."""
+    enrolment = Enrolment(connect)
+    device = enrolment.device()
+    device.ask("update:x.atxfer@alice v")
+    answer = device.ask("update:meta:x.atxfer@alice:ttl:1000")
+    assert answer.startswith("error:AT0009-")
+    assert answer.endswith(f"{enrolment.id} is not authorized to update key: x.atxfer@alice")
+    assert enrolment.owner.ask("update:meta:x.atxfer@alice:ttl:1000").startswith("data:")
 
 
 def test_public_records_are_for_all(atserver: DevServer, connect: Connect) -> None:
@@ -204,6 +224,44 @@ def test_only_what_fits_the_state(atserver: DevServer, connect: Connect) -> None
     assert denied.ask(f"pkam:enrollmentId:{other}:AAAA") == (
         f"error:AT0025:enrollment_id: {other} is denied"
     )
+
+
+def test_even_an_approved_one_can_be_denied(atserver: DevServer, connect: Connect) -> None:
+    """As 3.0.52 lets it; the device can't log in any more."""
+    enrolment = Enrolment(connect)
+    assert '"denied"' in one(enrolment.owner, "enroll:deny", enrolment.id)
+    denied = connect()
+    denied.ask("from:@alice")
+    assert denied.ask(f"pkam:enrollmentId:{enrolment.id}:AAAA").startswith("error:AT0025:")
+
+
+def test_a_device_has_one_enrolment(atserver: DevServer, connect: Connect) -> None:
+    """A second request is refused while the first is pending or approved; its passcode is gone."""
+    enrolment = Enrolment(connect)
+    first = request(connect(), enrolment.otp(), device="laptop")
+    id_ = json.loads(first[len("data:") :])["enrollmentId"]
+    otp = enrolment.otp()
+    assert request(connect(), otp, device="laptop") == (
+        f"error:AT0011-Exception: Another enrollment with id {id_} exists with the app name: atxfer"
+        " and device name: laptop in pending state"
+    )
+    refused(atserver, connect(), otp)
+    one(enrolment.owner, "enroll:deny", id_)
+    assert '"pending"' in request(connect(), enrolment.otp(), device="laptop")
+
+
+def test_a_device_whose_name_is_no_key_gets_nothing(atserver: DevServer, connect: Connect) -> None:
+    """It is approved, can log in, and no keys wait for it."""
+    enrolment = Enrolment(connect)
+    answer = request(connect(), enrolment.otp(), device="my laptop")
+    id_ = json.loads(answer[len("data:") :])["enrollmentId"]
+    assert approve(enrolment.owner, id_) == (
+        "error:AT0016-Invalid key : Key public:atxfer.my laptop.pkam.__pkams.__public_keys@alice"
+        " is invalid"
+    )
+    device = connect().log_in(DEVICE(), id_)
+    name = f"{id_}.default_self_enc_key.__manage@alice"
+    assert device.ask(f"keys:get:keyName:{name}").startswith("error:AT0015-")
 
 
 def test_a_device_decides_on_nothing(atserver: DevServer, connect: Connect) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -19,7 +20,7 @@ from atxfer.errors import (
     ServerFault,
 )
 from atxfer.model import Chunk, Progress
-from tests.engine.world import FILE_ID, world
+from tests.engine.world import FILE_ID, World, seal, world
 from tests.support.stores import FakeStore, small
 from tests.support.until import until
 
@@ -268,3 +269,65 @@ def test_progress_grows_to_the_whole() -> None:
     confirmed = [progress.confirmed for progress in seen]
     assert confirmed == sorted(confirmed)
     assert (seen[-1].fraction, seen[-1].chunks_total) == (1.0, 40)
+
+
+# --- formats that don't say how long a chunk is
+
+
+def uneven(w: World, pieces: list[bytes], target: Any, size: Optional[int] = None) -> None:
+    """Put chunks of these contents into the store, and download them as one file."""
+    for index, piece in enumerate(pieces):
+        w.store.keep(FILE_ID, seal(Chunk(index, piece)))
+    job = w.download_job(b"".join(pieces), target)
+    size = job.file.size if size is None else size
+    file = replace(job.file, size=size, chunks=len(pieces), sha256="")
+    uneven_job = replace(job, file=file, even=False)
+    w.engine.run(lambda transfer: w.engine.download(uneven_job, transfer), "a.bin")
+
+
+@pytest.mark.parametrize("cap", [1, 3])
+@pytest.mark.parametrize(
+    "lengths", [[], [1], [10, 10, 5], [3, 25, 1, 10], [1] * 50, [40, 1], [0, 5, 0, 0, 7, 0]]
+)
+def test_chunks_of_any_length_follow_one_another(
+    tmp_path: Path, cap: int, lengths: list[int]
+) -> None:
+    """Each lies behind the one before it, in a file and in an object."""
+    pieces = [bytes([index % 251]) * length for index, length in enumerate(lengths)]
+    with world(cap=cap) as w:
+        uneven(w, pieces, tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == b"".join(pieces)
+        stream = io.BytesIO()
+        uneven(w, pieces, stream)
+        assert stream.getvalue() == b"".join(pieces)
+
+
+def test_an_early_chunk_of_any_length_waits_for_the_one_before_it() -> None:
+    """Where it goes is known only then."""
+    second_is_there = threading.Event()
+
+    def wait_for_the_second(name: str, in_flight: int) -> None:
+        if name == "get 0-3":
+            assert second_is_there.wait(30)
+
+    def told(progress: Progress) -> None:
+        if progress.confirmed:
+            second_is_there.set()
+
+    pieces = [bytes([index]) * (index + 1) for index in range(8)]
+    with world(cap=2, store=FakeStore(before=wait_for_the_second), progress_interval=0.0) as w:
+        stream = io.BytesIO()
+        for index, piece in enumerate(pieces):
+            w.store.keep(FILE_ID, seal(Chunk(index, piece)))
+        job = w.download_job(b"".join(pieces), stream, progress=told)
+        job = replace(job, file=replace(job.file, chunks=8, sha256=""), even=False)
+        w.engine.run(lambda transfer: w.engine.download(job, transfer), "a.bin")
+        assert stream.getvalue() == b"".join(pieces)
+
+
+@pytest.mark.parametrize("size", [24, 26, 100])
+def test_chunks_of_any_length_must_have_the_size_together(tmp_path: Path, size: int) -> None:
+    """It is all that such a format knows of the whole; nothing takes the target's name."""
+    with world() as w, pytest.raises(ChecksumMismatch, match="bytes"):
+        uneven(w, [bytes(10), bytes(10), bytes(5)], tmp_path / "copy", size)
+    assert list(tmp_path.iterdir()) == []

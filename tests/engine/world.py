@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Optional
 
+from atxfer._engine.earlier import Load, or_anew
 from atxfer._engine.engine import Engine
 from atxfer._engine.jobs import DownloadJob, DownloadSummary, UploadJob, UploadSummary
+from atxfer._engine.journal import Errand
+from atxfer._engine.journals import Journals
 from atxfer._engine.sources import open_source
 from atxfer._engine.transfer import Transfer
 from atxfer.config import TransferConfig
@@ -32,6 +36,7 @@ class World:
         chunk_size: int = 10,
         clock: Clock = SYSTEM_CLOCK,
         store: Optional[FakeStore] = None,
+        state: Optional[Path] = None,
         **config: object,
     ) -> None:
         self.store = store if store is not None else FakeStore(script)
@@ -41,6 +46,8 @@ class World:
         self.engine = Engine(TransferConfig().but(**settings), clock=clock)
         self.destination = self.engine.destination("fake", cap)
         self.catalog = True
+        self.journals = Journals(state)
+        self.file_ids: list[str] = []  # of uploads that were begun
         self.manifests: list[str] = []
         self.sealed: list[int] = []
 
@@ -56,23 +63,37 @@ class World:
         self, transfer: Transfer, source: Any, name: str, progress: Any = None
     ) -> UploadSummary:
         """Upload as a client would."""
-        with open_source(source, name=name, wait=transfer.wait) as opened:
-            count = chunk_count(opened.size, self.chunk_size)
-            plan = UploadPlan(FILE_ID, opened.size, self.chunk_size, count, None)
-            job = UploadJob(
-                name=name,
-                source=opened,
-                plan=plan,
-                upload=self.store.open_upload(plan, transfer.wait),
-                capabilities=self.store.capabilities,
-                destination=self.destination,
-                seal=self._seal,
-                begin=(lambda wait: self._write("uploading", wait)) if self.catalog else None,
-                commit=(lambda sha, stored, wait: self._write(sha, wait)) if self.catalog else None,
-                overhead=1,
-                progress=progress,
+        with (
+            open_source(source, name=name, wait=transfer.wait) as opened,
+            self.journals.claim(Errand(opened, "fake"), transfer.wait) as journal,
+        ):
+            return or_anew(
+                journal,
+                opened,
+                lambda load: self.engine.upload(self._job(transfer, load, progress), transfer),
             )
-            return self.engine.upload(job, transfer)
+
+    def _job(self, transfer: Transfer, load: Load, progress: Any) -> UploadJob:
+        count = chunk_count(load.source.size, self.chunk_size)
+        if load.record is None:
+            # Without a journal, every upload of a test is of the same file.
+            self.file_ids.append(f"{FILE_ID}{len(self.file_ids)}" if load.journal else FILE_ID)
+        file_id = load.record.head.file_id if load.record is not None else self.file_ids[-1]
+        plan = UploadPlan(file_id, load.source.size, self.chunk_size, count, None)
+        return UploadJob(
+            name=load.source.name,
+            source=load.source,
+            plan=plan,
+            upload=load.open_at(self.store, plan, transfer.wait),
+            capabilities=self.store.capabilities,
+            destination=self.destination,
+            seal=self._seal,
+            begin=(lambda wait: self._write("uploading", wait)) if self.catalog else None,
+            commit=(lambda sha, stored, wait: self._write(sha, wait)) if self.catalog else None,
+            overhead=1,
+            progress=progress,
+            journal=load.journal,
+        )
 
     def download(
         self, content: bytes, target: Any, *, name: str = "a.bin", progress: Any = None
@@ -110,10 +131,10 @@ class World:
             start = index * self.chunk_size
             self.store.keep(FILE_ID, seal(Chunk(index, content[start : start + self.chunk_size])))
 
-    def content(self) -> bytes:
-        """Return what the store holds."""
-        count = len(self.store.chunks)
-        return b"".join(unseal(Chunk(i, self.store.fetch(FILE_ID, i))).data for i in range(count))
+    def content(self, file_id: str = FILE_ID) -> bytes:
+        """Return what the store holds of a file."""
+        count = sum(key[0] == file_id for key in self.store.chunks)
+        return b"".join(unseal(Chunk(i, self.store.fetch(file_id, i))).data for i in range(count))
 
     def _seal(self, chunk: Chunk) -> Chunk:
         self.sealed.append(chunk.index)

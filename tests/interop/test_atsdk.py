@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from atxfer._crypto.sharing import open_text, unwrap_key
+from atxfer._format.base2e15 import decode
 from atxfer.devserver import DevServer
 from tests.support.lines import keys_of
 from tests.support.worlds import client_of, content
@@ -158,3 +159,19 @@ def test_a_key_it_shared_is_the_one_we_use(atserver: DevServer, tmp_path: Path) 
     assert kept == (alices.value("shared_key.bob@alice"), alices.value("@bob:shared_key@alice"))
     wrapped = alices.metadata(f"@bob:{receipt.file_id}.files.atxfer@alice")["sharedKeyEnc"]
     assert unwrap_key(wrapped, bobs.encryption_private) == pair_key
+
+
+@pytest.mark.interop
+def test_what_we_keep_in_the_attalk_format_it_reads(atserver: DevServer, tmp_path: Path) -> None:
+    """Metadata and chunks, as their owner; a chunk is the Base2e15 text of its bytes."""
+    with client_of(atserver) as ours:
+        receipt = ours.upload(content(20_000), name="a.pdf", format="attalk", share_with=["@bob"])
+    text = run(atserver, tmp_path, READ_SELF, f"file_meta_{receipt.file_id}.attalk")
+    assert text == (
+        '{"fileName":"a.pdf","fileSize":20000,"totalChunks":3,"mimeType":"application/pdf",'
+        f'"uploadTimestamp":{round(receipt.created_at * 1000)}}}'
+    )
+    texts = run(atserver, tmp_path, READ_SHARED, f"file_meta_{receipt.file_id}.attalk")
+    assert texts == [text, text]
+    chunk = run(atserver, tmp_path, READ_SELF, f"file_chunk_{receipt.file_id}_2.attalk")
+    assert decode(chunk) == content(20_000)[2 * 8192 :]

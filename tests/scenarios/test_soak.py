@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from atxfer.devserver import DevServer, FaultPlan
+from tests.scenarios.test_resume import killed_again_and_again
 from tests.support.worlds import client_of, content
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
@@ -57,6 +58,27 @@ def test_a_hundred_kills_at_random_points(atserver: DevServer, tmp_path: Path) -
         assert set(atserver.server("@alice").keys()) == before
         atserver.faults = FaultPlan.parse("latency=20ms")
     assert min(ends.values()) > 0, ends
+
+
+def test_a_hundred_kills_of_uploads_that_go_on(
+    atserver: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever a process is killed the next one goes on, and no file is ever a wrong one."""
+    monkeypatch.setenv("ATXFER_STATE_DIR", str(tmp_path / "state"))
+    rng = random.Random(8)  # noqa: S311  # when to kill is no secret
+    kills, file = 0, 0
+    while kills < 100:
+        file += 1
+        source = tmp_path / str(file)
+        source.write_bytes(content(2_000_000, seed=file))
+        runs = killed_again_and_again(atserver, source, rng, most=12)
+        kills += len(runs) - 1
+        with client_of(atserver) as client:
+            (there,) = client.files(incomplete=True)
+            assert (there.file_id, there.state) == (runs[-1].file_id, "complete")
+            client.download(there, tmp_path / "back")
+            assert (tmp_path / "back").read_bytes() == source.read_bytes()
+            client.delete(there)
 
 
 @pytest.mark.parametrize("seed", range(10))

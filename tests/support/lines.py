@@ -75,7 +75,7 @@ class LineClient:
         end = b"\n" + self.prompt
         text = self.read_until(end)
         assert text.endswith(end.decode()), f"no answer but {text!r}"
-        return text[: -len(end)]
+        return text[: -len(end.decode())]
 
     def notification(self) -> str:
         """Return the next line that a monitor hears."""

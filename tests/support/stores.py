@@ -12,6 +12,7 @@ from atxfer.errors import (
     ChecksumMismatch,
     ChunkMissing,
     ConnectionLost,
+    FileNotFound,
     LoginRefused,
     Overloaded,
     RequestRejected,
@@ -31,6 +32,7 @@ WORDS: dict[str, Callable[[], BaseException]] = {
     "timeout": lambda: RequestTimeout("no answer in time"),
     "refused": lambda: LoginRefused("who are you"),
     "400": lambda: RequestRejected("400"),
+    "404": lambda: FileNotFound("404"),
     "interrupt": KeyboardInterrupt,
 }
 
@@ -63,13 +65,14 @@ class FakeStore:
         self.capabilities = capabilities if capabilities is not None else small()
         self.chunks: dict[tuple[str, int], bytes] = {}
         self.requests: list[str] = []
+        self.tokens: list[Optional[bytes]] = []
         self.writes: dict[tuple[str, int], int] = {}
         self.in_flight = 0
         self.peak = 0
         self.begins = begins
         self.has_wrong_checksum = False
         self.before = before
-        self._always = dict(always or {})
+        self.always = dict(always or {})
         self._script = iter(script.split())
         self._lock = threading.Lock()  # guards everything above
 
@@ -98,7 +101,7 @@ class FakeStore:
                 self.in_flight -= 1
 
     def _word(self, kind: str) -> str:
-        return self._always[kind] if kind in self._always else next(self._script, "ok")
+        return self.always[kind] if kind in self.always else next(self._script, "ok")
 
     @staticmethod
     def _fail_before(word: str, wait: Wait) -> None:
@@ -121,8 +124,9 @@ class FakeStore:
     def open_upload(
         self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None
     ) -> FakeUpload:
-        """Begin an upload."""
-        return FakeUpload(self, plan)
+        """Begin an upload, or go on with one."""
+        self.tokens.append(token)
+        return FakeUpload(self, plan, token)
 
     def open_download(self, stored: StoredFile, wait: Wait) -> FakeDownload:
         """Begin a download."""
@@ -159,16 +163,16 @@ class FakeUpload:
 
     commits = True
 
-    def __init__(self, store: FakeStore, plan: UploadPlan) -> None:
+    def __init__(self, store: FakeStore, plan: UploadPlan, token: Optional[bytes] = None) -> None:
         self.store = store
         self.plan = plan
-        self.begins = store.begins
+        self.begins = store.begins and token is None
         self.committed = False
 
     @property
     def token(self) -> bytes:
-        """The file id."""
-        return self.plan.file_id.encode()
+        """The file id, once it has begun."""
+        return b"" if self.begins else self.plan.file_id.encode()
 
     def prepare(self, wait: Wait) -> None:
         """Count a login."""
@@ -178,7 +182,7 @@ class FakeUpload:
     def begin(self, wait: Wait) -> None:
         """Count it."""
         with self.store.request("begin", wait):
-            pass
+            self.begins = False
 
     def abort(self, wait: Wait) -> None:
         """Count it."""
@@ -199,7 +203,7 @@ class FakeUpload:
 
     def stored(self, indexes: range, wait: Wait) -> frozenset[int]:
         """Return which chunks are there."""
-        with self.store.request("stored", wait):
+        with self.store.request(f"stored {indexes[0]}-{indexes[-1]}", wait):
             return frozenset(i for i in indexes if (self.plan.file_id, i) in self.store.chunks)
 
     def commit(self, wait: Wait) -> StoredFile:

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any, Optional
 
 import atxfer
-from atxfer import Client, Outcome, Progress, Receipt, RemoteFile, Result, Transfer, TransferConfig
+from atxfer import (
+    Client,
+    Outcome,
+    Progress,
+    Receipt,
+    RemoteFile,
+    Result,
+    Transfer,
+    TransferConfig,
+    onboarding,
+)
 
 
 def client() -> Client:
@@ -34,6 +44,8 @@ def transfers(client: Client) -> None:
     result = client.download(receipt.file_id, Path("folder"), progress=told)
     result = client.download(result.file, io.BytesIO())
     path: Optional[Path] = result.path
+    receipt = client.upload("a", format="attalk", namespace="x.attalk", caption="look")
+    result = client.download(receipt, format="attalk", namespace="x.attalk", from_="@alice")
     print(path, receipt.statistics.requests, result.statistics.peak_in_flight)
 
 
@@ -63,6 +75,19 @@ def files(client: Client) -> None:
         client.delete(file)
     metrics: dict[str, Any] = client.metrics()
     print(metrics)
+
+
+def keys() -> list[onboarding.Enrollment]:
+    """Get keys, and let others have some."""
+    path: Path = onboarding.activate("@alice", "secret", keys_dir=Path("keys"))
+    otp: str = onboarding.new_otp("@alice", ttl=60.0, passphrase="open")
+    asked = onboarding.request_enrollment("@alice", otp, namespaces={"atxfer": "rw"}, ca_file=path)
+    decided: onboarding.Enrollment = onboarding.approve("@alice", asked.id)
+    path = onboarding.complete_enrollment("@alice", wait=0.0, config=TransferConfig())
+    print(path, decided.status, decided.namespaces["atxfer"], decided.as_dict())
+    onboarding.deny("@alice", asked.id)
+    onboarding.revoke("@alice", asked.id)
+    return onboarding.enrollments("@alice", directory="localhost:64")
 
 
 def mistakes(client: Client) -> None:

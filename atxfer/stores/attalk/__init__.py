@@ -1,0 +1,1 @@
+"""Chunks in the format of the AtTalk application: encrypted records (docs/attalk.md)."""
