@@ -40,6 +40,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores.answers": ("errors", "stores.base", "_net.records", "atprotocol"),
     "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
+    "stores.s3": (*GROUND, "stores.base", "stores.http"),
     "stores.attalk": (
         *GROUND,
         *("stores.base", "stores.answers", "_net", "atprotocol", "_format", "_crypto"),
@@ -83,6 +84,7 @@ FOREIGN = {
     "rich": ("_cli",),
     "requests": ("_net.proxy", "stores.http"),
     "urllib3": ("stores.http",),
+    "botocore": ("stores.s3.aws",),
     "pytest": ("testing",),
     "prometheus_client": ("_observe.prometheus",),
 }
@@ -94,6 +96,7 @@ DEFERRED = {
     "_crypto.primitives": "Argon2id came with cryptography 44; only wrapped key files need it",
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",
     "_observe.prometheus": "an optional package",
+    "stores.s3.store": "says what to install where botocore is missing",
     "stores.atpublic": "requests is heavy, and many servers are asked by the line protocol",
     "testing": "test runs that never use the fixtures don't wait for TLS and cryptography",
 }
@@ -101,6 +104,7 @@ DEFERRED = {
 WALL_CLOCK = {
     "stores.http": "a server may ask us to wait until some time of day",
     "waiting": "the clock itself",
+    "stores.s3.bucket": "a signature bears the time of day",
     "_engine.journals": "an upload whose time is over is forgotten",
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",

@@ -274,6 +274,7 @@ class ObjectInfo:
         version: Changes whenever the content does, as an ETag; empty where the store has none.
         modified_at: Epoch seconds, or None where the store doesn't say.
         expires_at: Epoch seconds, or None if it never expires.
+        proof: What the content can be verified by, in the store's own words; empty if by nothing.
     """
 
     address: str
@@ -282,6 +283,7 @@ class ObjectInfo:
     version: str = ""
     modified_at: Optional[float] = None
     expires_at: Optional[float] = None
+    proof: str = ""
 
 
 @dataclass(frozen=True)

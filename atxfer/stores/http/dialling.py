@@ -102,6 +102,11 @@ class Channel:
         self._closing = False
         self._dropped = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still of use, as far as we know."""
+        return not (self._closing or self._dropped)
+
     def sendall(self, data: bytes) -> None:
         """Send all of it, for the exchange of this thread.
 
