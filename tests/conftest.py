@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["atxfer.testing"]
+pytest_plugins = ["atxfer.testing", "tests.fix_servers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
