@@ -23,6 +23,7 @@ __all__ = [
     "Download",
     "Leftover",
     "ObjectInfo",
+    "ObjectReader",
     "ObjectStore",
     "Store",
     "StoredFile",
@@ -311,12 +312,25 @@ class Leftover:
     begun_at: Optional[float] = None
 
 
-class ObjectStore(Store, Protocol):
-    """A store whose files are objects: one behind the other lie all chunks, then a trailer.
+class ObjectReader(Protocol):
+    """Where objects are read: a store, or the URLs of one.
 
-    ``StoredFile.location`` holds what ``ObjectInfo`` does, under the same names. ``delete`` removes
-    the object, whichever chunks are named, and ``extend`` raises ChunkMissing if it is not there.
+    ``StoredFile.location`` holds what ``ObjectInfo`` does, under the same names.
     """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can take and give."""
+        ...
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether ``probe`` need not be called (any more)."""
+        ...
+
+    def probe(self, wait: Wait) -> None:
+        """Ask the server once what it can do, before anything else."""
+        ...
 
     def stat(self, address: str, wait: Wait) -> ObjectInfo:
         """Ask for one object, in one request.
@@ -336,6 +350,18 @@ class ObjectStore(Store, Protocol):
             ChunkCorrupt: Its content is another one than ``info`` says.
         """
         ...
+
+    def open_download(self, stored: StoredFile, wait: Wait) -> Download:
+        """Begin a download."""
+        ...
+
+
+class ObjectStore(ObjectReader, Store, Protocol):
+    """A store whose files are objects: one behind the other lie all chunks, then a trailer.
+
+    ``delete`` removes the object, whichever chunks are named, and ``extend`` raises ChunkMissing if
+    it is not there.
+    """
 
     def objects(self, wait: Wait) -> Sequence[ObjectInfo]:
         """Return all that lie below the store's address.

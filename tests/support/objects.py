@@ -20,6 +20,14 @@ class FakeObjects(FakeStore):
         super().__init__(script)
         self.content: dict[str, bytes] = {}
 
+    @property
+    def is_probed(self) -> bool:
+        """Nothing need be asked."""
+        return True
+
+    def probe(self, wait: Wait) -> None:
+        """Ask nothing."""
+
     def open_upload(
         self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None
     ) -> FakeUpload:

@@ -75,6 +75,7 @@ class S3Store:
     """
 
     capabilities = _CAPABILITIES
+    is_probed = True
 
     def __init__(
         self,
@@ -103,6 +104,9 @@ class S3Store:
             request_timeout=config.request_timeout,
         )
         self._sender = Sender(self._bucket, checksums=settings.checksums)
+
+    def probe(self, wait: Wait) -> None:
+        """Ask nothing: S3 is S3."""
 
     # --- files
 
