@@ -137,7 +137,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     report = outcome.get_result()
     if not report.failed:
         return
-    for value in getattr(item, "funcargs", {}).values():
-        for server in value.started if isinstance(value, ServerFactory) else [value]:
-            if isinstance(server, Server):
-                report.sections.append((f"end of the log of {server.name}", server.log_tail))
+    values = getattr(item, "funcargs", {}).values()
+    servers = {id(value): value for value in values if isinstance(value, Server)}
+    for factory in (value for value in values if isinstance(value, ServerFactory)):
+        servers.update((id(server), server) for server in factory.started)
+    for server in servers.values():
+        report.sections.append((f"end of the log of {server.name}", server.log_tail))

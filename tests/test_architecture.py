@@ -39,6 +39,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "stores.answers": ("errors", "stores.base", "_net.records", "atprotocol"),
     "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
+    "stores.tus": (*GROUND, "stores.base", "stores.http"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
     "stores.s3": (*GROUND, "stores.base", "stores.http"),
     "stores.attalk": (

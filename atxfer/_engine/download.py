@@ -129,7 +129,7 @@ class DownloadDriver(Driver[range, _Group]):
     def __init__(
         self, context: Context, job: DownloadJob, transfer: Transfer, report: Report
     ) -> None:
-        super().__init__(context, job.destination, transfer, job.capabilities.parallel)
+        super().__init__(context, job.destination, transfer, job.capabilities.parallel_reads)
         self._job = job
         self._report = report
         self._sink: Optional[Sink] = None

@@ -96,7 +96,7 @@ class Objects:
             source=source,
             plan=cut.plan,
             upload=load.open_at(self._store, cut.plan, transfer.wait),
-            capabilities=self._store.capabilities,
+            capabilities=self._store.capabilities.for_chunks(cut.plan.chunks),
             destination=self._destination,
             seal=cut.seal,
             overhead=cut.plan.overhead,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional, Protocol
 
 from atxfer.errors import TransferError
@@ -50,6 +50,8 @@ class Capabilities:
         target_chunks: ... so that the file has at most so many chunks.
         parallel: Whether several requests may carry chunks of one file at a time. Where not, the
             store appends: what it holds can't be sent again.
+        parallel_chunks: Where they may, only for files of at most so many chunks, or None for all.
+        parallel_reads: Whether several requests may read chunks of one file at a time.
         divisible: Whether the chunks that share a request are stored one by one. Where not, as in
             parts of an S3 upload, a request that is repeated carries the same chunks again.
     """
@@ -67,11 +69,19 @@ class Capabilities:
     max_default_chunk: int = 8 << 20
     target_chunks: int = 2048
     parallel: bool = True
+    parallel_chunks: Optional[int] = None
+    parallel_reads: bool = True
     divisible: bool = True
 
     def wire_bytes(self, chunk_bytes: int) -> int:
         """Return what a sealed chunk of this size takes in a request."""
         return math.ceil(chunk_bytes * self.chunk_expansion) + self.chunk_overhead
+
+    def for_chunks(self, chunks: int) -> Capabilities:
+        """Return what holds for the upload of a file of so many chunks."""
+        if self.parallel_chunks is None or chunks <= self.parallel_chunks:
+            return self
+        return replace(self, parallel=False)
 
 
 @dataclass(frozen=True)

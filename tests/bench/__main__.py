@@ -9,18 +9,24 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import atserver, sharing
+from tests.bench import atserver, http, sharing
+
+PARTS = {"atserver": ("latency", "memory"), "sharing": (), "http": http.PARTS}
 
 
 def main() -> int:
     """Run what is asked for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", nargs="?", default="atserver", choices=["atserver", "sharing"])
+    parser.add_argument("what", nargs="?", default="atserver", choices=list(PARTS))
     parser.add_argument("--ready", help="ready.json of a running world, instead of our own")
-    parser.add_argument("--only", choices=["latency", "memory"], help="one part alone")
+    parser.add_argument("--only", help=f"one part alone: {PARTS}")
     arguments = parser.parse_args()
+    if arguments.only not in (None, *PARTS[arguments.what]):
+        parser.error(f"the parts of {arguments.what} are {', '.join(PARTS[arguments.what])}")
     if arguments.what == "sharing":
         return sharing.run()
+    if arguments.what == "http":
+        return http.run(arguments.only)
     return atserver.run(arguments.ready, arguments.only)
 
 

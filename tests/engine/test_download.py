@@ -93,6 +93,15 @@ def test_chunks_are_read_side_by_side_within_the_cap() -> None:
         assert w.store.peak == summary.statistics.peak_in_flight == 3
 
 
+def test_a_store_may_be_read_in_order_only() -> None:
+    """One request at a time, whatever the permits, and whatever it takes of uploads."""
+    with world(cap=3, store=FakeStore(capabilities=small(parallel_reads=False))) as w:
+        w.hold(content(40))
+        w.download(content(40), io.BytesIO())
+        assert w.store.requests == [f"get {i}-{i + 3}" for i in range(0, 40, 4)]
+        assert w.store.peak == 1
+
+
 def test_an_object_gets_the_bytes_in_order_though_they_arrive_otherwise() -> None:
     """The first chunks come last here."""
     rest = threading.Event()

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.support.delayproxy import DOWN, UP, DelayProxy, FarProxy
-from tests.support.peers import Peer
+from tests.support.peers import Peer, read_until
 from tests.support.until import until
 
 MakeProxy = Callable[..., DelayProxy]
@@ -184,6 +184,20 @@ def test_a_cut_within_a_body(delay_proxy: MakeProxy) -> None:
         with pytest.raises(requests.ConnectionError):
             requests.put(proxy.origin, data=b"x" * 400_000, timeout=5)
         until(lambda: b"".join(got).count(b"x") == 150_000)
+
+
+def test_an_answer_before_the_end_of_the_body(delay_proxy: MakeProxy) -> None:
+    """A server that answers and closes without reading all is heard through the proxy as well."""
+
+    def refuse(sock: socket.socket) -> None:
+        read_until(sock, b"\r\n\r\n")
+        sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    with Peer(refuse) as server:
+        for delay in (0.0, 0.01):
+            proxy = delay_proxy(server.port, delay)
+            answer = requests.put(proxy.origin, data=b"x" * 8_000_000, timeout=5)
+            assert (answer.status_code, proxy.counts.in_flight) == (413, 0)
 
 
 def test_a_cut_within_an_answer(proxy: DelayProxy) -> None:

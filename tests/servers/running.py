@@ -143,6 +143,7 @@ class Server:
         """Stop the process for the ``with`` block: it accepts connections and answers nobody."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # it may run on for a moment
         try:
             yield
         finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from tests.servers.install import VERSITYGW
 from tests.servers.running import HOST, Server
@@ -30,18 +31,28 @@ class S3Server(Server):
         """The endpoint, without a slash at its end."""
         return self.origin
 
-    def client(self, **config: Any) -> Any:
-        """Return a boto3 client for this server that tries once; keywords go to its ``Config``."""
+    def client(self, endpoint: Optional[str] = None, **config: Any) -> Any:
+        """Return a boto3 client that tries once and signs as all servers understand it.
+
+        Args:
+            endpoint: Where to reach the server, where that is through a proxy.
+            config: Keywords for botocore's ``Config``.
+        """
         import boto3
         from botocore.config import Config
 
-        options = {"retries": {"max_attempts": 0}, "s3": {"addressing_style": "path"}, **config}
+        options = {
+            "retries": {"max_attempts": 0},
+            "s3": {"addressing_style": "path"},
+            "signature_version": "s3v4",  # or else presigned URLs are of version 2
+            **config,
+        }
         with warnings.catch_warnings():
             # That a release ends its support for an old Python is no failure of a test.
             warnings.filterwarnings("ignore", message="Boto3 will no longer support")
             return boto3.session.Session().client(
                 "s3",
-                endpoint_url=self.url,
+                endpoint_url=endpoint or self.url,
                 aws_access_key_id=self.access_key,
                 aws_secret_access_key=self.secret_key,
                 region_name=self.region,
@@ -51,8 +62,12 @@ class S3Server(Server):
     def new_bucket(self) -> str:
         """Make a bucket that nobody has used, and return its name."""
         bucket = f"bucket-{next(_numbers)}"
-        self.client().create_bucket(Bucket=bucket)
+        self._own_client.create_bucket(Bucket=bucket)
         return bucket
+
+    @functools.cached_property
+    def _own_client(self) -> Any:
+        return self.client()  # which takes longer than most requests
 
 
 class VersityGw(S3Server):

@@ -68,7 +68,9 @@ class TusNode(TusServer):
     Args:
         folder: An empty folder.
         max_size: The largest upload in bytes; 0 for no limit.
-        expiration_ms: When an unfinished upload expires; 0 for never.
+        expiration_ms: When an upload expires, after its creation; 0 for never.
+        lock_drain_ms: How long a request that others wait for goes on receiving; the default is
+            the package's own.
     """
 
     name = "tus_node"
@@ -76,9 +78,17 @@ class TusNode(TusServer):
         ("creation", "creation-with-upload", "creation-defer-length", "termination")
     ) | {"expiration"}
 
-    def __init__(self, folder: Path, *, max_size: int = 0, expiration_ms: int = 86_400_000) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_size: int = 0,
+        expiration_ms: int = 86_400_000,
+        lock_drain_ms: int = 3_000,
+    ) -> None:
         super().__init__(folder, max_size=max_size)
         self.expiration_ms = expiration_ms
+        self.lock_drain_ms = lock_drain_ms
 
     def command(self) -> Sequence[str]:
         """Return the program and its arguments."""
@@ -86,8 +96,12 @@ class TusNode(TusServer):
         if node is None:
             raise NotInstalled("node is not on the path")
         launcher = Path(__file__).parent / "node" / "tus_server.mjs"
-        limits = json.dumps({"maxSize": self.max_size, "expiration": self.expiration_ms})
+        limits = {
+            "maxSize": self.max_size,
+            "expiration": self.expiration_ms,
+            "lockDrain": self.lock_drain_ms,
+        }
         return [
             *(node, str(launcher), str(PACKAGES.path)),
-            *(HOST, str(self.port), str(self.data), limits),
+            *(HOST, str(self.port), str(self.data), json.dumps(limits)),
         ]

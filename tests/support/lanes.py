@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import struct
@@ -239,7 +240,8 @@ class Lane:
         if item.ends_answer:  # before the client can know of it, and send the next
             self._link.finish()
         self._on_the_way -= len(item.what)
-        self.sink.write(item.what)
+        if not self.sink.is_closing():
+            self.sink.write(item.what)
         self.throttle()
 
     def throttle(self) -> None:
@@ -283,8 +285,21 @@ class _Side(asyncio.Protocol):
     def connection_lost(self, error: Optional[Exception]) -> None:
         self._link.hung_up(self._lane)
         if error is not None:
+            self._rescue()
             self._lane.end(End.BROKEN)
         self._link.lost()
+
+    def _rescue(self) -> None:
+        """Read what came before the connection broke.
+
+        A server that refuses a large body answers, closes, and so resets what we still write; a
+        client that is connected to it reads that answer all the same.
+        """
+        assert self._lane.source is not None
+        number = self._lane.source.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError):
+            while data := os.read(number, 65_536):
+                self._lane.feed(data)
 
     def resume_writing(self) -> None:
         self._other_lane.throttle()

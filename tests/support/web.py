@@ -26,6 +26,10 @@ class Heard:
         return self.line.split(" ")[1]
 
 
+class Last(bytes):
+    """An answer, or the beginning of one, after which the connection ends."""
+
+
 Reply = Callable[[Heard], Optional[bytes]]
 
 
@@ -73,6 +77,8 @@ class WebServer(Peer):
             if said is None:
                 return
             sock.sendall(said)
+            if isinstance(said, Last):
+                return
 
 
 def _read(sock: socket.socket, head: bytes) -> Heard:

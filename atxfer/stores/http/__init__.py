@@ -9,7 +9,8 @@ A store built on it adds its protocol's paths, headers and credentials, and the 
 statuses that it expects; sockets, time limits, cancellation, trust and foreign errors end here.
 """
 
+from atxfer.stores.http.incoming import Incoming
 from atxfer.stores.http.statuses import error_for_status
 from atxfer.stores.http.transport import HttpTransport, Response, https_context
 
-__all__ = ["HttpTransport", "Response", "error_for_status", "https_context"]
+__all__ = ["HttpTransport", "Incoming", "Response", "error_for_status", "https_context"]

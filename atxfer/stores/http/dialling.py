@@ -77,8 +77,12 @@ class Exchange:
     def connect(self, scheme: str, address: Address) -> Channel:
         """Connect; the time for the request begins when that is done."""
         channel = self._dial(scheme, address, self.wait)
-        self.deadline = self.wait.deadline.capped(self._timeout)
+        self.renew()
         return channel
+
+    def renew(self) -> None:
+        """Let the time begin anew."""
+        self.deadline = self.wait.deadline.capped(self._timeout)
 
     def uses(self, channel: Channel) -> None:
         """Take note of what :meth:`abort` is to end."""

@@ -28,11 +28,12 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
 from atxfer._net.address import Address
-from atxfer._net.stream import READ_SIZE, SocketStream, connect, tls_context
+from atxfer._net.stream import SocketStream, connect, tls_context
 from atxfer._version import __version__
 from atxfer.config import MIB, TransferConfig
-from atxfer.errors import Cancelled, ConnectionLost, NetworkError, ProtocolViolation, ProxyRefused
+from atxfer.errors import Cancelled, NetworkError, ProxyRefused
 from atxfer.stores.http.dialling import Adapter, Channel, Exchange
+from atxfer.stores.http.incoming import Incoming, ours
 from atxfer.stores.http.statuses import error_for_status
 from atxfer.waiting import Deadline, Wait
 
@@ -171,6 +172,32 @@ class HttpTransport:
             DeadlineExceeded: The transfer's own deadline passed.
             ValueError: The URL or a header can't be sent.
         """
+        with self.open(
+            method,
+            url,
+            wait=wait,
+            headers=headers,
+            body=body,
+            expect=expect,
+            timeout=timeout,
+        ) as incoming:
+            return Response(incoming.status, incoming.headers, incoming.all(max_bytes))
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        wait: Wait,
+        headers: Optional[Mapping[str, str]] = None,
+        body: Optional[Body] = None,
+        expect: Collection[int] = (200,),
+        timeout: Optional[float] = None,
+    ) -> Incoming:
+        """Send one request and return its answer, whose content is still to be read.
+
+        Arguments and errors are those of :meth:`request`. It has to be closed.
+        """
         prepared = requests.Request(method, url, headers={**_HEADERS, **(headers or {})}).prepare()
         if body is not None:
             prepared.body = body  # type: ignore[assignment]  # http.client sends any buffer
@@ -181,17 +208,18 @@ class HttpTransport:
         wait.check()
         self._enter(exchange)
         try:
-            return self._answer(exchange, prepared, server, expect, max_bytes)
-        except NetworkError as error:
-            self._check_open(error)
+            with ours(exchange, server, self._check_open):
+                answer = self._send(exchange, prepared, server, expect)
+        except BaseException:
+            self._leave(exchange)
             raise
-        except (requests.RequestException, HTTPError, HTTPException) as error:
-            wait.check()
-            self._check_open(error)
-            raise _translated(server, exchange) from error
-        finally:
-            with self._lock:
-                self._under_way.discard(exchange)
+        return Incoming(
+            answer,
+            exchange,
+            server,
+            check_open=self._check_open,
+            on_end=lambda: self._leave(exchange),
+        )
 
     def adopt(self, stream: SocketStream, address: Address) -> None:
         """Take over a fresh TLS connection to a server, for the next request to it.
@@ -270,25 +298,27 @@ class HttpTransport:
             self._check_open()
             self._under_way.add(exchange)
 
-    def _answer(
+    def _leave(self, exchange: Exchange) -> None:
+        with self._lock:
+            self._under_way.discard(exchange)
+
+    def _send(
         self,
         exchange: Exchange,
         prepared: requests.PreparedRequest,
         server: str,
         expect: Collection[int],
-        max_bytes: int,
-    ) -> Response:
+    ) -> requests.Response:
         proxies = _proxies(str(prepared.url))
         with exchange.under_way():
             answer = self._adapter.send(prepared, stream=True, proxies=proxies)
+            if answer.status_code in expect:
+                return answer
             try:
-                if answer.status_code not in expect:
-                    _drain(answer)
-                    raise error_for_status(answer.status_code, answer.headers, server)
-                content = _content(answer, server, max_bytes)
+                _drain(answer)
             finally:
                 answer.close()
-        return Response(answer.status_code, answer.headers, content)
+        raise error_for_status(answer.status_code, answer.headers, server)
 
     def _dial(self, scheme: str, address: Address, wait: Wait) -> Channel:
         """Return a connection: one that was made beforehand, or a new one."""
@@ -325,27 +355,6 @@ class HttpTransport:
         return f"<HttpTransport {self._opened} connections made>"
 
 
-def _content(answer: requests.Response, server: str, max_bytes: int) -> bytes:
-    """Return the body, which must be as long as it was said to be."""
-    told = answer.headers.get("Content-Length", "")
-    length = int(told) if told.isascii() and told.isdigit() else None
-    parts: list[bytes] = []
-    size = 0
-    raw: Any = answer.raw
-    while size <= max_bytes and (length is None or length <= max_bytes):
-        part: bytes = raw.read(READ_SIZE, decode_content=False)
-        if not part:
-            break
-        size += len(part)
-        parts.append(part)
-    else:
-        raise ProtocolViolation(f"{server} sends more than the {max_bytes:,} bytes that fit")
-    # urllib3 1.26 lets a body end early without a word.
-    if length is not None and size < length and answer.request.method != "HEAD":
-        raise ConnectionLost(f"{server} ended the connection within its answer")
-    return b"".join(parts)
-
-
 def _drain(answer: requests.Response) -> None:
     """Read what is not wanted, if it is short, so that the connection can be kept."""
     raw: Any = answer.raw
@@ -371,13 +380,3 @@ def _proxies(url: str) -> dict[str, str]:
 def _server(url: str) -> str:
     """Return the ``host:port`` of a URL, which itself may hold secrets."""
     return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _translated(server: str, exchange: Exchange) -> Union[NetworkError, ProtocolViolation]:
-    """Return what a failure of requests, urllib3 or http.client means."""
-    if exchange.at_end:
-        return ConnectionLost(f"{server} ended the connection instead of answering")
-    return ProtocolViolation(
-        f"{server} doesn't answer as an HTTP server does",
-        remedy="Check that the address is that of the store.",
-    )

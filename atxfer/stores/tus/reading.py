@@ -1,0 +1,137 @@
+"""A file by ``GET``: in parts where the server gives them, or as a whole that is read in order.
+
+Rules of this file (peers.md R22; scenario 15):
+
+1. What comes is believed only if it is the part that was asked for, of the file that was meant.
+2. A server that answers a ``Range`` with all of the file is not hung up on: @tus/server, which is
+   one, may end its process for that. The one answer serves all that follows in order; between two
+   chunks it stays open, though nobody holds a permit for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from typing import Optional
+
+from atxfer.errors import ChunkCorrupt, ChunkMissing, NetworkError, ProtocolViolation
+from atxfer.stores.base import ObjectInfo
+from atxfer.stores.http import Incoming
+from atxfer.stores.tus.protocol import content_range
+from atxfer.stores.tus.server import TusServer
+from atxfer.waiting import Wait
+
+__all__ = ["Reader"]
+
+# Bytes that are read though nobody wants them, rather than hang up.
+_DRAINED = 1 << 20
+
+
+class Reader:
+    """Reads one file.
+
+    Args:
+        server: Where it lies; this learns whether it gives parts.
+        info: What it is.
+
+    Threads: may be shared; but a whole that comes in one answer is read fastest by one.
+    """
+
+    def __init__(self, server: TusServer, info: ObjectInfo) -> None:
+        self._server = server
+        self._info = info
+        self._lock = threading.Lock()  # guards _whole
+        self._whole: Optional[Incoming] = None
+
+    def read(self, start: int, stop: int, wait: Wait) -> bytes:
+        """Return exactly these bytes, in one request or from an answer that is under way.
+
+        Raises:
+            ChunkMissing: The file is gone.
+            ChunkCorrupt: It is another one by now.
+            ProtocolViolation: The server gives other bytes than were asked for.
+            TransferError: The request failed otherwise; it may be repeated.
+        """
+        if start >= stop:
+            return b""
+        answer = self._take(start) or self._ask(start, stop, wait)
+        try:
+            if answer.status != 206:
+                answer.skip(start - answer.position)
+            data = answer.read(stop - start)
+        except BaseException:
+            answer.close()
+            raise
+        self._put_back(answer)
+        return data
+
+    def close(self) -> None:
+        """Let go of an answer that is not read to its end."""
+        whole = self._take(self._info.size)
+        if whole is not None:
+            left = self._info.size - whole.position
+            with whole, contextlib.suppress(NetworkError):
+                if left <= _DRAINED:
+                    whole.skip(left)
+
+    def _take(self, start: int) -> Optional[Incoming]:
+        """Return the answer that is under way, if it has not passed this place yet."""
+        with self._lock:
+            if self._whole is None or self._whole.position > start:
+                return None
+            whole, self._whole = self._whole, None
+            return whole
+
+    def _put_back(self, answer: Incoming) -> None:
+        """Keep an answer that has more to give, instead of one that was kept before."""
+        useless: Optional[Incoming] = answer
+        if answer.status != 206 and answer.position < self._info.size:
+            with self._lock:
+                useless, self._whole = self._whole, answer
+        if useless is not None:
+            useless.close()
+
+    def _ask(self, start: int, stop: int, wait: Wait) -> Incoming:
+        headers = {}
+        if self._server.gives_parts is not False:
+            headers["Range"] = f"bytes={start}-{stop - 1}"
+        if self._info.version:
+            headers["If-Match"] = self._info.version
+        answer = self._server.get(self._info.address, headers, wait)
+        try:
+            self._check(answer.status, answer.headers, start, stop)
+        except BaseException:
+            answer.close()
+            raise
+        if (start, stop) != (0, self._info.size):
+            self._server.gives_parts = answer.status == 206
+        return answer
+
+    def _check(self, status: int, headers: Mapping[str, str], start: int, stop: int) -> None:
+        server = self._server.name
+        if status in (404, 410):
+            raise ChunkMissing(f"{server} has no such file any more")
+        if status in (412, 416) or self._is_another(headers):
+            raise ChunkCorrupt(f"the file at {server} is another one by now")
+        if headers.get("Content-Encoding", "identity") != "identity":
+            raise ProtocolViolation(f"{server} compresses what was asked for as it is")
+        if status == 206:
+            self._check_range(headers, start, stop)
+        elif headers.get("Content-Length", str(self._info.size)) != str(self._info.size):
+            raise ChunkCorrupt(f"the file at {server} has another length by now")
+
+    def _is_another(self, headers: Mapping[str, str]) -> bool:
+        version = headers.get("ETag", "")
+        return bool(self._info.version and version) and version != self._info.version
+
+    def _check_range(self, headers: Mapping[str, str], start: int, stop: int) -> None:
+        server = self._server.name
+        given = content_range(headers)
+        if given is None or given[:2] != (start, stop):
+            raise ProtocolViolation(
+                f"{server} gives other bytes than those asked for",
+                remedy="A cache on the way may be broken; ask the server itself.",
+            )
+        if given[2] is not None and given[2] != self._info.size:
+            raise ChunkCorrupt(f"the file at {server} has another length by now")

@@ -1,0 +1,296 @@
+"""A tus server as a store: each file is an upload that has ended, and its URL is its address.
+
+The protocol is about uploading. Downloads are by ``GET``, which tusd and @tus/server answer; there
+is no list, no copying, and no time to live that a client could set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from atxfer.config import MIB, TransferConfig
+from atxfer.errors import (
+    ChunkMissing,
+    FileNotFound,
+    FileTooLarge,
+    NotFound,
+    NotSupported,
+    ProtocolViolation,
+)
+from atxfer.model import Chunk
+from atxfer.stores.base import Capabilities, Leftover, ObjectInfo, StoredFile, UploadPlan
+from atxfer.stores.http import HttpTransport
+from atxfer.stores.tus.credentials import Auth, Credentials, without_login
+from atxfer.stores.tus.protocol import epoch_seconds, name_in, number_in, origin_of
+from atxfer.stores.tus.reading import Reader
+from atxfer.stores.tus.server import State, TusServer
+from atxfer.stores.tus.tokens import urls_in
+from atxfer.stores.tus.uploads import MAX_PARTS, PartsUpload, StreamUpload, TusUpload
+from atxfer.waiting import Wait
+
+__all__ = ["TusDownload", "TusStore"]
+
+_log = logging.getLogger("atxfer.tus")
+
+# tusd on S3 keeps what comes to it in pieces of 5 MiB and more (peers.md §3), and at 100 ms a
+# request this is 80 MiB/s for each connection; two of them fit into the default memory_budget.
+_CHUNK = 8 * MIB
+
+_LARGEST_CHUNK = 1024 * MIB
+
+# How many parts are asked for one after the other, when an upload goes on: a few, so that others
+# are asked for side by side.
+_ASKED_FOR = 8
+
+
+class TusStore:
+    """A tus server.
+
+    Args:
+        address: The URL that uploads are created at. A name and password in it serve as ``auth``.
+        transport: Sends the requests.
+        config: Time limits.
+        headers: What goes with each request to this server, as a token or a cookie.
+        auth: ``(name, password)``, or what returns the value of ``Authorization``.
+
+    Raises:
+        ValueError: It is no URL of a server.
+
+    Threads: may be shared.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        transport: HttpTransport,
+        config: TransferConfig,
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        auth: Optional[Auth] = None,
+    ) -> None:
+        bare, login = without_login(address)
+        scheme, host, _ = origin_of(bare)
+        if "#" in bare:
+            raise ValueError("the address of a server has no part behind a #")
+        credentials = Credentials(headers, auth if auth is not None else login)
+        if credentials and scheme == "http" and not _is_here(host):
+            _log.warning("tus.unencrypted server=%s remedy=%r", host, "use https:// for a login")
+        self._server = TusServer(
+            bare, transport, credentials, request_timeout=config.request_timeout
+        )
+
+    @property
+    def address(self) -> str:
+        """The URL that uploads are created at, without a login."""
+        return self._server.address
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server can take, as far as it has been asked: see :meth:`probe`."""
+        return Capabilities(
+            max_request_bytes=_LARGEST_CHUNK,
+            max_read_bytes=_LARGEST_CHUNK,
+            max_chunk_bytes=_LARGEST_CHUNK,
+            max_chunks_per_delete=_ASKED_FOR,
+            chunk_ladder=((_CHUNK, _CHUNK),),
+            max_default_chunk=_CHUNK,
+            parallel=self._server.known.has("concatenation"),
+            parallel_chunks=MAX_PARTS,
+            # tusd locks a file for each of its readers, and looks only each two seconds whether
+            # another one has finished; @tus/server knows no parts at all.
+            parallel_reads=False,
+        )
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether :meth:`probe` has succeeded."""
+        return self._server.has_told
+
+    def probe(self, wait: Wait) -> None:
+        """Ask the server once what it can do, in one request.
+
+        Raises:
+            NotSupported: It speaks no tus 1.0.0.
+            TransferError: It can't be asked.
+        """
+        self._server.features(wait)
+
+    # --- up
+
+    def open_upload(
+        self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None
+    ) -> TusUpload:
+        """Begin an upload, or go on with one; the server is asked what it can do, once.
+
+        How long a file lives is the server's decision: ``plan.ttl`` is passed over.
+
+        Raises:
+            FileTooLarge: The server takes none of this size.
+            NotSupported: It makes no uploads.
+        """
+        features = self._server.features(wait)
+        if not features.has("creation"):
+            raise NotSupported(
+                f"{self._server.name} makes no uploads: it lacks the creation extension"
+            )
+        if features.max_size is not None and plan.stored_bytes > features.max_size:
+            raise FileTooLarge(
+                f"{self._server.name} takes files of {features.max_size:,} bytes at most,"
+                f" and this one has {plan.stored_bytes:,} there",
+                remedy="Split the file, or raise the limit of the server.",
+            )
+        if features.has("concatenation") and 1 < plan.chunks <= MAX_PARTS:
+            return PartsUpload(self._server, plan, token)
+        return StreamUpload(self._server, plan, token)
+
+    # --- down
+
+    def stat(self, address: str, wait: Wait) -> ObjectInfo:
+        """Ask for one file."""
+        url = self._own(address)
+        state = self._server.state(url, wait)
+        size = self._size(state)
+        if state.length is not None and state.offset != state.length:
+            raise FileNotFound(
+                f"the upload at {self._server.name} has not ended",
+                remedy="Finish the upload first: the same upload, called again, goes on with it.",
+            )
+        etag = state.headers.get("ETag", "")
+        return ObjectInfo(
+            address=url,
+            name=name_in(state.headers),
+            size=size,
+            version="" if etag.startswith("W/") else etag,
+            modified_at=epoch_seconds(state.headers, "Last-Modified"),
+            expires_at=epoch_seconds(state.headers, "Upload-Expires"),
+        )
+
+    def _size(self, state: State) -> int:
+        if state.length is not None:
+            return state.length
+        told = number_in(state.headers, "Content-Length", self._server.name)
+        size = state.offset if state.offset is not None else told
+        if size is None:
+            raise ProtocolViolation(
+                f"{self._server.name} doesn't say how long the file is",
+                remedy="Check that the address is that of an upload.",
+            )
+        return size
+
+    def open_download(self, stored: StoredFile, wait: Wait) -> TusDownload:
+        """Begin a download."""
+        info = ObjectInfo(**stored.location)
+        self._own(info.address)
+        return TusDownload(Reader(self._server, info), stored)
+
+    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
+        """Return exactly these bytes of a file."""
+        self._own(info.address)
+        with contextlib.closing(Reader(self._server, info)) as reader:
+            return reader.read(start, stop, wait)
+
+    def objects(self, wait: Wait) -> Sequence[ObjectInfo]:
+        """Refuse: the protocol has no list."""
+        raise NotSupported(
+            "a tus server does not list its files", remedy="Keep the receipts of your uploads."
+        )
+
+    def url(
+        self, info: ObjectInfo, ttl: Optional[float], wait: Wait
+    ) -> tuple[str, Optional[float]]:
+        """Return the address itself: whom the server lets read it is the server's decision.
+
+        Raises:
+            ValueError: It is to end some time, which an address does not.
+        """
+        if ttl is not None:
+            raise ValueError("a tus server has no URLs that end: leave ttl out")
+        return self._own(info.address), info.expires_at
+
+    # --- life and death
+
+    def delete(self, stored: StoredFile, indexes: range, wait: Wait) -> None:
+        """Remove a file, there or not.
+
+        Raises:
+            NotSupported: The server lets nobody do that.
+        """
+        self._remove(ObjectInfo(**stored.location).address, wait)
+
+    def extend(self, stored: StoredFile, indexes: range, ttl: float, wait: Wait) -> None:
+        """See that a file lives at least so long.
+
+        Raises:
+            ChunkMissing: It is not there any more.
+            NotSupported: The server has given it an end.
+        """
+        try:
+            info = self.stat(ObjectInfo(**stored.location).address, wait)
+        except NotFound as error:
+            raise ChunkMissing(error.message) from error
+        if info.expires_at is not None:
+            raise NotSupported("a tus server decides itself how long a file lives")
+
+    def leftovers(self, wait: Wait) -> Sequence[Leftover]:
+        """Refuse: the protocol has no list."""
+        raise NotSupported(
+            "a tus server does not list its uploads",
+            remedy="Call the same upload again, which goes on with it; or wait until it expires.",
+        )
+
+    def drop(self, leftover: Leftover, wait: Wait) -> None:
+        """Remove what was stored of an upload that did not end, there or not."""
+        for url in urls_in(leftover.token):
+            self._remove(url, wait)
+
+    def _remove(self, address: str, wait: Wait) -> None:
+        url = self._own(address)
+        features = self._server.features(wait)
+        if features.told and not features.has("termination"):
+            raise NotSupported(f"{self._server.name} lets nobody remove a file")
+        self._server.terminate(url, wait)
+
+    def _own(self, address: str) -> str:
+        """Return an address if it is on this server; nothing is sent to any other (R24).
+
+        Raises:
+            ValueError: It is not.
+        """
+        if not self._server.owns(address):
+            raise ValueError(f"expected the URL of a file at {self._server.name}")
+        return without_login(address)[0]
+
+    def __repr__(self) -> str:
+        return f"<TusStore {self._server.name}>"
+
+
+class TusDownload:
+    """One file on its way from a tus server.
+
+    Args:
+        reader: Of the file.
+        stored: What it is.
+
+    Threads: one gets chunks, in order if it can.
+    """
+
+    def __init__(self, reader: Reader, stored: StoredFile) -> None:
+        self._reader = reader
+        self._stored = stored
+
+    def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
+        """Return chunks as they lie there."""
+        spans = [(i, *self._stored.span(range(i, i + 1))) for i in indexes]
+        return [Chunk(i, self._reader.read(start, stop, wait)) for i, start, stop in spans]
+
+    def check(self) -> None:
+        """Nothing: a tus server knows no checksum of the whole."""
+        self._reader.close()
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine."""
+    return host in ("localhost", "::1") or host.startswith("127.")
