@@ -316,6 +316,15 @@ class ObjectStore(Store, Protocol):
     the object, whichever chunks are named, and ``extend`` raises ChunkMissing if it is not there.
     """
 
+    @property
+    def learns(self) -> bool:
+        """Whether ``learn`` is to be called before an upload: it is a request."""
+        ...
+
+    def learn(self, wait: Wait) -> None:
+        """Ask the server what it can do, on which ``capabilities`` depend; once is enough."""
+        ...
+
     def stat(self, address: str, wait: Wait) -> ObjectInfo:
         """Ask for one object, in one request.
 
