@@ -171,6 +171,8 @@ class Objects(ReadableObjects):
 
     def _send(self, order: Order, load: Load, transfer: Transfer) -> Receipt:
         source = load.source
+        if self._store.learns:
+            self._call(transfer, "what it can do", self._store.learn)
         cut = self._sealed(source) if self._encrypt else self._plain(load)
         job = UploadJob(
             name=source.name,

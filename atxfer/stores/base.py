@@ -323,15 +323,6 @@ class ObjectReader(Protocol):
         """What it can take and give."""
         ...
 
-    @property
-    def is_probed(self) -> bool:
-        """Whether ``probe`` need not be called (any more)."""
-        ...
-
-    def probe(self, wait: Wait) -> None:
-        """Ask the server once what it can do, before anything else."""
-        ...
-
     def stat(self, address: str, wait: Wait) -> ObjectInfo:
         """Ask for one object, in one request.
 
@@ -362,6 +353,15 @@ class ObjectStore(ObjectReader, Store, Protocol):
     ``delete`` removes the object, whichever chunks are named, and ``extend`` raises ChunkMissing if
     it is not there.
     """
+
+    @property
+    def learns(self) -> bool:
+        """Whether ``learn`` is to be called before an upload: it is a request."""
+        ...
+
+    def learn(self, wait: Wait) -> None:
+        """Ask the server what it can do, on which ``capabilities`` depend; once is enough."""
+        ...
 
     def objects(self, wait: Wait) -> Sequence[ObjectInfo]:
         """Return all that lie below the store's address.

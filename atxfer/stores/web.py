@@ -52,11 +52,6 @@ class WebStore:
             parallel_reads=parallel,
         )
 
-    is_probed = True
-
-    def probe(self, wait: Wait) -> None:
-        """Ask nothing."""
-
     @property
     def name(self) -> str:
         """What it is called in errors."""

@@ -76,7 +76,7 @@ class S3Store:
     """
 
     capabilities = _CAPABILITIES
-    is_probed = True
+    learns = False
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class S3Store:
         )
         self._sender = Sender(self._bucket, checksums=settings.checksums)
 
-    def probe(self, wait: Wait) -> None:
+    def learn(self, wait: Wait) -> None:
         """Ask nothing: S3 is S3."""
 
     # --- files
