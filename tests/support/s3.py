@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Callable, Optional, Union
 from xml.sax.saxutils import escape
 
+from atxfer._engine.journals import Journals
 from atxfer._operations.objects import Objects
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
@@ -83,12 +85,16 @@ def scripted(*script: Line, **config: Any) -> Iterator[tuple[ScriptedS3, S3Store
 class Bench:
     """Files in a store, by an engine of their own."""
 
-    def __init__(self, store: S3Store, width: int, *, encrypt: bool, **config: Any) -> None:
+    def __init__(
+        self, store: S3Store, width: int, *, encrypt: bool, state: Optional[Path], **config: Any
+    ) -> None:
         settings = {"backoff_initial": 0.0, "backoff_max": 0.0, "memory_budget": 64 << 20, **config}
         self.store = store
         self.reach = Reach.of("localhost:64", None, TransferConfig().but(**settings))
         self.destination = self.reach.engine.destination("s3", width)
-        self.objects = Objects(self.reach, store, self.destination, encrypt=encrypt)
+        self.objects = Objects(
+            self.reach, store, self.destination, encrypt=encrypt, journals=Journals(state)
+        )
 
     def upload(self, data: Any, name: Optional[str] = "a.bin") -> Receipt:
         """Upload a file."""
@@ -106,11 +112,17 @@ class Bench:
 
 @contextlib.contextmanager
 def s3_bench(
-    url: str, bucket: str, *, width: int = 3, encrypt: bool = False, **config: Any
+    url: str,
+    bucket: str,
+    *,
+    width: int = 3,
+    encrypt: bool = False,
+    state: Optional[Path] = None,
+    **config: Any,
 ) -> Iterator[Bench]:
-    """Yield a bench on a server; at the end nothing is left in flight."""
+    """Yield a bench on a server, with journals in a folder; at the end nothing is in flight."""
     with s3_store(url, bucket, width=width) as store:
-        bench = Bench(store, width, encrypt=encrypt, **config)
+        bench = Bench(store, width, encrypt=encrypt, state=state, **config)
         try:
             yield bench
         finally:
