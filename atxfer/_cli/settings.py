@@ -31,6 +31,7 @@ class Settings:
 
     atsign: Optional[str] = None
     destination: Optional[str] = None
+    store: Optional[str] = None
     endpoint_url: Optional[str] = None
     directory: Optional[str] = None
     ca_file: Optional[str] = None
@@ -74,12 +75,15 @@ class Settings:
     ) -> atxfer.Client:
         """Return a client of that atSign, or of the store."""
         address = self.destination or self.address()
+        store = None if self.is_store else self.store
+        of_s3 = (store or address).lower().startswith("s3:")
         return atxfer.Client(
             address,
             config=config,
             state_dir=state_dir,
             encrypt=encrypt,
-            endpoint_url=self.endpoint_url if address.lower().startswith("s3:") else None,
+            store=store,
+            endpoint_url=self.endpoint_url if of_s3 else None,
             **self.places,
         )
 
