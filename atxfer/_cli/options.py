@@ -34,7 +34,7 @@ _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--atsign",), {"metavar": "ATSIGN", "help": "Whose server: @alice, or alice."}),
     (
         ("--destination",),
-        {"metavar": "URL", "help": "A store instead: https://HOST/FILES/ or s3://BUCKET/PREFIX."},
+        {"metavar": "ADDRESS", "help": "The same, or https://HOST/FILES/, or s3://BUCKET/PREFIX."},
     ),
     (
         ("--store",),

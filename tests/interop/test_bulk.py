@@ -248,7 +248,7 @@ def test_the_command_line(
     assert run(["download", file_id, str(tmp_path / "got")]) == 0
     assert (tmp_path / "got").read_bytes() == content(100_000)
     assert run(["delete", file_id, *words]) == 0
-    assert run(["list", "--quiet"]) == 0
+    assert run(["list", "--quiet", "--destination", "@alice"]) == 0
 
 
 def test_a_url_needs_no_header_of_ours(
