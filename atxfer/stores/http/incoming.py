@@ -134,7 +134,9 @@ class Incoming:
         return ours(self._exchange, self._server, self._check_open)
 
     def _cut_short(self) -> ConnectionLost:
-        return ConnectionLost(f"{self._server} ended the connection within its answer")
+        lost = ConnectionLost(f"{self._server} ended the connection within its answer")
+        self._check_open(lost)  # urllib3 1.26 tells of our own closing in this way, too
+        return lost
 
 
 @contextlib.contextmanager
