@@ -76,6 +76,7 @@ class S3Store:
     """
 
     capabilities = _CAPABILITIES
+    learns = False
 
     def __init__(
         self,
@@ -104,6 +105,9 @@ class S3Store:
             request_timeout=config.request_timeout,
         )
         self._sender = Sender(self._bucket, checksums=settings.checksums)
+
+    def learn(self, wait: Wait) -> None:
+        """Ask nothing: S3 is S3."""
 
     # --- files
 
