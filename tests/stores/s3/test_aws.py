@@ -294,9 +294,11 @@ def test_a_child_makes_a_look_up_of_its_own(
         sign(account, wait)
     until(lambda: slow.looks == 1)
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    threading.Timer(0.0, slow.go.set).start()
-    assert "AKIAIOSFODNN7EXAMPLE" in sign(account)["Authorization"]
-    assert slow.looks == 2
+    with ThreadPoolExecutor(1) as threads:
+        made = threads.submit(sign, account)
+        until(lambda: slow.looks == 2)
+        slow.go.set()
+        assert "AKIAIOSFODNN7EXAMPLE" in made.result()["Authorization"]
 
 
 def temporary(hours: float, refreshed: list[str]) -> RefreshableCredentials:
