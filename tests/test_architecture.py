@@ -41,6 +41,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
     "stores.tus": (*GROUND, "stores.base", "stores.http"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
+    "stores.http.reading": ("errors", "waiting", "stores.base", "stores.http"),
+    "stores.web": (*GROUND, "stores.base", "stores.http"),
+    "stores.opening": (*GROUND, "stores.base", "stores.http", "stores.s3", "stores.tus"),
+    "stores.s3": (*GROUND, "stores.base", "stores.http"),
     "stores.attalk": (
         *GROUND,
         *("stores.base", "stores.answers", "_net", "atprotocol", "_format", "_crypto"),
@@ -84,6 +88,7 @@ FOREIGN = {
     "rich": ("_cli",),
     "requests": ("_net.proxy", "stores.http"),
     "urllib3": ("stores.http",),
+    "botocore": ("stores.s3.aws",),
     "pytest": ("testing",),
     "prometheus_client": ("_observe.prometheus",),
 }
@@ -92,9 +97,11 @@ FOREIGN = {
 DEFERRED = {
     "__init__": "import atxfer stays light",
     "_cli": "says what to install where click or rich is missing",
+    "stores.opening": "a store's packages are loaded when one of its kind is opened",
     "_crypto.primitives": "Argon2id came with cryptography 44; only wrapped key files need it",
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",
     "_observe.prometheus": "an optional package",
+    "stores.s3.store": "says what to install where botocore is missing",
     "stores.atpublic": "requests is heavy, and many servers are asked by the line protocol",
     "testing": "test runs that never use the fixtures don't wait for TLS and cryptography",
 }
@@ -102,6 +109,8 @@ DEFERRED = {
 WALL_CLOCK = {
     "stores.http": "a server may ask us to wait until some time of day",
     "waiting": "the clock itself",
+    "stores.web": "an address was said to end at a time of day",
+    "stores.s3.bucket": "a signature bears the time of day",
     "_engine.journals": "an upload whose time is over is forgotten",
     "_catalog.pairkeys": "a key that was set aside is named by when",
     "_operations.seen": "an entry is kept until its file ends, as the server tells it",

@@ -44,6 +44,7 @@ from atxfer.stores.http.statuses import retry_after
 from atxfer.waiting import Deadline, Wait
 from tests.support.peers import ConnectProxy, Peer, read_until
 from tests.support.streams import ScriptedStream
+from tests.support.until import until
 from tests.support.web import Heard, WebServer, answer, chunked
 
 PATIENCE = 30.0  # seconds; nothing here takes so long unless it hangs
@@ -262,6 +263,35 @@ def test_a_connection_may_come_from_elsewhere(
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda _: get(transport, server.url()), range(4)))
     assert server.connections <= 2
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_connections_are_made_beforehand_but_not_more_than_are_kept(
+    server_context: ssl.SSLContext, make: Made, secure: bool
+) -> None:
+    """Requests use those that are there; none is made where enough are."""
+    with WebServer(echo, server_context if secure else None) as server:
+        transport = make(width=3)
+        get(transport, server.url())
+        for _ in range(4):
+            transport.prepare(server.url(), Wait())
+        until(lambda: len(vars(server)["_sockets"]) == 3)
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(lambda _: get(transport, server.url()), range(9)))
+        transport.prepare(server.url(), Wait())
+        assert len(vars(server)["_sockets"]) == 3
+    with pytest.raises(ConnectFailed):
+        make().prepare(server.url(), Wait())
+
+
+def test_what_was_made_beforehand_is_not_used_for_ever(
+    server: WebServer, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may have ended a connection that nobody used, and that would not show."""
+    monkeypatch.setattr("atxfer.stores.http.transport._FRESH", 0.0)
+    transport.prepare(server.url(), Wait())
+    get(transport, server.url())
+    assert len(vars(server)["_sockets"]) == 2
 
 
 # --- time and cancellation

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import requests
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
 from urllib3.exceptions import HTTPError
 
 from atxfer._net.address import Address
@@ -35,9 +35,9 @@ from atxfer.errors import Cancelled, NetworkError, ProxyRefused
 from atxfer.stores.http.dialling import Adapter, Channel, Exchange
 from atxfer.stores.http.incoming import Incoming, ours
 from atxfer.stores.http.statuses import error_for_status
-from atxfer.waiting import Wait
+from atxfer.waiting import Deadline, Wait
 
-__all__ = ["HttpTransport", "Response", "https_context"]
+__all__ = ["HttpTransport", "Response", "https_context", "netrc_login"]
 
 # The one protocol that is spoken; it is offered by ALPN, and chosen where ALPN is known.
 HTTP = "http/1.1"
@@ -45,7 +45,13 @@ HTTP = "http/1.1"
 # Read as it is on the wire: compression would let a small answer fill the memory.
 _HEADERS = {"User-Agent": f"atxfer/{__version__}", "Accept-Encoding": "identity", "Accept": "*/*"}
 
+_PORTS = {"http": 80, "https": 443}
+
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+# Seconds for which a connection may wait for its first request: servers end those that are silent,
+# and whether one has done so can't be told, since over TLS 1.3 there is always something to read.
+_FRESH = 5.0
 
 # Bytes of an unwanted answer that are read rather than paid for by a new connection.
 _DRAINED = 16 * 1024
@@ -87,6 +93,14 @@ class Response:
     content: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """A connection that was made beforehand, and until when it is used."""
+
+    stream: SocketStream
+    until: Deadline
+
+
 class HttpTransport:
     """Sends requests to HTTP servers.
 
@@ -108,7 +122,8 @@ class HttpTransport:
     def _begin(self) -> None:
         self._adapter = Adapter(self._width)
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
-        self._ready: dict[Address, list[SocketStream]] = {}
+        self._ready: dict[tuple[str, Address], list[_Ready]] = {}  # by scheme and server
+        self._preparing = 0
         self._under_way: set[Exchange] = set()
         self._opened = 0
         self._lock = threading.Lock()  # guards all of these but the adapter, and _closed
@@ -212,34 +227,68 @@ class HttpTransport:
         Raises:
             Cancelled: The transport is closed; the connection is ended.
         """
+        self._shelve("https", stream, address)
+
+    def prepare(self, url: str, wait: Wait) -> None:
+        """Connect for a later request, unless there are as many connections as are kept.
+
+        Args:
+            url: Of anything on the server.
+            wait: Cancellation and deadline of the transfer this is for.
+
+        Raises:
+            TransferError: As :meth:`request` does for want of a connection.
+        """
+        if _proxies(url):
+            return  # the connection would be the proxy's
+        with self._lock:
+            self._check_open()
+            ready = len(self._all_ready())
+            used = sum(channel.is_open for channel in self._channels)
+            if ready + used + self._preparing >= self._width:
+                return
+            self._preparing += 1
+        parts = urllib.parse.urlsplit(url)
+        address = Address(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        try:
+            self._shelve(parts.scheme, self._connect(parts.scheme, address, wait), address)
+        finally:
+            with self._lock:
+                self._preparing -= 1
+
+    def _shelve(self, scheme: str, stream: SocketStream, address: Address) -> None:
         with self._lock:
             closed = self._closed
             if not closed:
-                self._ready.setdefault(_folded(address), []).append(stream)
+                ready = _Ready(stream, Deadline.after(_FRESH))
+                self._ready.setdefault((scheme, _folded(address)), []).append(ready)
         if closed:
             stream.close()
             self._check_open()
+
+    def _connect(self, scheme: str, address: Address, wait: Wait) -> SocketStream:
+        context = self._context if scheme == "https" else None
+        return connect(address, context, wait=wait, timeout=self._config.connect_timeout)
 
     def close(self) -> None:
         """End all connections; requests that are under way fail with Cancelled. Never raises."""
         with self._lock:
             self._closed = True
             busy = list(self._under_way)
-            ready = [stream for streams in self._ready.values() for stream in streams]
+            ready = self._all_ready()
             self._ready = {}
         for exchange in busy:
             exchange.abort()  # its thread closes the connection
-        for stream in ready:
-            stream.close()
+        for one in ready:
+            one.stream.close()
         self._adapter.close()
 
     def drop(self) -> None:
         """Begin anew in a forked child: the connections are the parent's (R28)."""
         for channel in list(self._channels):
             channel.drop()
-        for streams in self._ready.values():
-            for stream in streams:
-                stream.drop()
+        for ready in self._all_ready():
+            ready.stream.drop()
         self._begin()
 
     # --- one request
@@ -273,14 +322,9 @@ class HttpTransport:
 
     def _dial(self, scheme: str, address: Address, wait: Wait) -> Channel:
         """Return a connection: one that was made beforehand, or a new one."""
-        with self._lock:
-            ready = self._ready.get(_folded(address)) if scheme == "https" else None
-            stream = ready.pop() if ready else None
-        if stream is None:
-            context = self._context if scheme == "https" else None
-            timeout = self._config.connect_timeout
-            stream = connect(address, context, wait=wait, timeout=timeout)
-        channel = Channel(stream)
+        channel = Channel(
+            self._made_before(scheme, address) or self._connect(scheme, address, wait)
+        )
         with self._lock:
             self._channels.add(channel)
             self._opened += 1
@@ -289,6 +333,19 @@ class HttpTransport:
             channel.close()
             self._check_open()
         return channel
+
+    def _made_before(self, scheme: str, address: Address) -> Optional[SocketStream]:
+        """Return a connection that waits to be used, unless it has waited too long."""
+        while True:
+            with self._lock:
+                waiting = self._ready.get((scheme, _folded(address)))
+                ready = waiting.pop() if waiting else None
+            if ready is None or not ready.until.expired:
+                return None if ready is None else ready.stream
+            ready.stream.close()
+
+    def _all_ready(self) -> list[_Ready]:
+        return [ready for waiting in self._ready.values() for ready in waiting]
 
     def _check_open(self, cause: Optional[Exception] = None) -> None:
         if self._closed:
@@ -318,6 +375,14 @@ def _proxies(url: str) -> dict[str, str]:
     if proxy is not None and not proxy.startswith("http:"):
         raise ProxyRefused("the proxy for http:// is not itself spoken to by http://")
     return {"http": proxy} if proxy else {}
+
+
+def netrc_login(url: str) -> Optional[tuple[str, str]]:
+    """Return name and password that ``.netrc`` has for the server of a URL, as requests finds them.
+
+    For servers that the user has named; never for those that somebody else's record leads to.
+    """
+    return get_netrc_auth(url)
 
 
 def _server(url: str) -> str:

@@ -23,9 +23,9 @@ from atxfer.errors import (
 from atxfer.model import Chunk
 from atxfer.stores.base import Capabilities, Leftover, ObjectInfo, StoredFile, UploadPlan
 from atxfer.stores.http import HttpTransport
+from atxfer.stores.http.reading import Reader
 from atxfer.stores.tus.credentials import Auth, Credentials, without_login
 from atxfer.stores.tus.protocol import epoch_seconds, name_in, number_in, origin_of
-from atxfer.stores.tus.reading import Reader
 from atxfer.stores.tus.server import State, TusServer
 from atxfer.stores.tus.tokens import urls_in
 from atxfer.stores.tus.uploads import MAX_PARTS, PartsUpload, StreamUpload, TusUpload
