@@ -32,6 +32,15 @@ class SharedOption(click.Option):
 
 _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--atsign",), {"metavar": "ATSIGN", "help": "Whose server: @alice, or alice."}),
+    (
+        ("--destination",),
+        {"metavar": "URL", "help": "A store instead: https://HOST/FILES/ or s3://BUCKET/PREFIX."},
+    ),
+    (
+        ("--store",),
+        {"metavar": "URL", "help": "With an atSign: a store for its bulk."},
+    ),
+    (("--endpoint-url",), {"metavar": "URL", "help": "Of S3: a server other than Amazon's."}),
     (("--directory",), {"metavar": "HOST:PORT", "help": "The atDirectory to ask."}),
     (("--ca-file",), {"metavar": "FILE", "help": "Certificate authorities to trust, in PEM."}),
     (("--keys-dir",), {"metavar": "DIR", "help": "Where @alice_key.atKeys lies."}),

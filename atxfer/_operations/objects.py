@@ -144,6 +144,7 @@ class Objects(ReadableObjects):
         encrypt: Whether files that are uploaded are sealed.
         journals: Of this machine's unfinished uploads, or None to keep none. A sealed file has
             none: its keys are nowhere but in the receipt, and no journal holds a key.
+        place: What tells the store from others in journals; by default its destination's key.
     """
 
     def __init__(
@@ -154,8 +155,10 @@ class Objects(ReadableObjects):
         *,
         encrypt: bool,
         journals: Optional[Journals] = None,
+        place: Optional[str] = None,
     ) -> None:
         super().__init__(reach, store, destination)
+        self._place = place or destination.key
         self._store = store
         self._encrypt = encrypt
         self._journals = journals if journals is not None and not encrypt else Journals(None)
@@ -167,7 +170,7 @@ class Objects(ReadableObjects):
         with open_source(
             order.source, name=order.name, max_file_size=None, wait=transfer.wait
         ) as source:
-            errand = Errand(source, self._destination.key)
+            errand = Errand(source, self._place)
             with self._journals.claim(errand, transfer.wait) as journal:
                 return or_anew(journal, source, lambda load: self._send(order, load, transfer))
 

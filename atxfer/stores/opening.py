@@ -1,48 +1,18 @@
-"""From an address to a store: ``https://host/files/`` or ``s3://bucket/prefix``.
-
-What a store needs is imported when one of its kind is opened: requests, and botocore for S3.
-"""
+"""From an address to a store: ``https://host/files/`` or ``s3://bucket/prefix``."""
 
 from __future__ import annotations
 
-import os
 import urllib.parse
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Optional, Union
+from dataclasses import dataclass
 
-from atxfer.config import TransferConfig
+from atxfer.config import TransferConfig, setting
+from atxfer.stores.base import ObjectStore
+from atxfer.stores.http import HttpTransport, https_context, netrc_login
+from atxfer.stores.options import HttpOptions, is_address
+from atxfer.stores.s3 import S3Store
+from atxfer.stores.tus import TusStore
 
-if TYPE_CHECKING:
-    from atxfer.stores.base import ObjectStore
-    from atxfer.stores.http import HttpTransport
-    from atxfer.stores.tus.credentials import Auth
-
-__all__ = ["HttpOptions", "OpenStore", "is_address", "open_store"]
-
-StrPath = Union[str, "os.PathLike[str]"]
-Cert = Union[StrPath, tuple[StrPath, StrPath]]
-
-_SCHEMES = ("http", "https", "s3")
-
-
-@dataclass(frozen=True)
-class HttpOptions:
-    """What goes with requests to an HTTP store; named as requests does it.
-
-    Attributes:
-        ca_file: Certificate authorities to trust instead of the system's.
-        cert: A client certificate: a PEM file with its key, or two files.
-        headers: Sent with each request to a tus server.
-        auth: Name and password for a tus server, or what returns the value of ``Authorization``.
-        endpoint_url: Of an S3 server other than Amazon's.
-    """
-
-    ca_file: Optional[StrPath] = None
-    cert: Optional[Cert] = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    auth: Optional[Auth] = field(default=None, repr=False)
-    endpoint_url: Optional[str] = None
+__all__ = ["OpenStore", "open_store", "open_transport"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +32,6 @@ class OpenStore:
     server: str
 
 
-def is_address(text: str) -> bool:
-    """Return whether this is meant to be the address of an HTTP store, not an atSign."""
-    scheme, mark, _ = text.partition("://")
-    return bool(mark) and scheme.lower() in _SCHEMES
-
-
 def open_store(address: str, config: TransferConfig, options: HttpOptions) -> OpenStore:
     """Return the store at an address; nothing is sent.
 
@@ -82,42 +46,49 @@ def open_store(address: str, config: TransferConfig, options: HttpOptions) -> Op
         AccessDenied: The configuration of the S3 account can't be read.
         OSError: A certificate can't be read.
     """
-    from atxfer.stores.http import HttpTransport, https_context
-
     if not is_address(address):
         raise ValueError(
             f"{address!r} is no store: write https://HOST/FILES/ or s3://BUCKET/PREFIX"
         )
-    context = https_context(options.ca_file)
-    if options.cert is not None:
-        pair = options.cert if isinstance(options.cert, tuple) else (options.cert, None)
-        context.load_cert_chain(*pair)
-    transport = HttpTransport(context, config, width=config.max_concurrent_uploads)
+    transport = open_transport(config, options)
     if address.lower().startswith("s3:"):
         return _open_s3(address, transport, config, options)
     return _open_tus(address, transport, config, options)
 
 
+def open_transport(config: TransferConfig, options: HttpOptions) -> HttpTransport:
+    """Return connections to HTTP servers; nothing is sent.
+
+    Raises:
+        ValueError: A file holds no certificate.
+        OSError: A certificate can't be read.
+    """
+    context = https_context(options.ca_file)
+    if options.cert is not None:
+        pair = options.cert if isinstance(options.cert, tuple) else (options.cert, None)
+        context.load_cert_chain(*pair)
+    width = max(config.max_concurrent_uploads, config.max_concurrent_downloads)
+    return HttpTransport(context, config, width=width)
+
+
 def _open_s3(
     address: str, transport: HttpTransport, config: TransferConfig, options: HttpOptions
 ) -> OpenStore:
-    from atxfer.stores.s3 import S3Store
-
     if options.headers or options.auth is not None:
         raise ValueError(
             "headers and auth are for tus servers; S3 takes its credentials from where boto3 does"
         )
-    store = S3Store(address, transport, config, endpoint_url=options.endpoint_url)
-    host = urllib.parse.urlsplit(options.endpoint_url or "").netloc or address.split("/")[2]
-    return OpenStore(store, transport, address, f"s3:{host.rpartition('@')[2]}")
+    endpoint_url = setting(options.endpoint_url, "ATXFER_ENDPOINT_URL")
+    store = S3Store(address, transport, config, endpoint_url=endpoint_url)
+    host = urllib.parse.urlsplit(endpoint_url or "").netloc.rpartition("@")[2]
+    address = address.rstrip("/")
+    place = f"{address} ({host})" if host else address
+    return OpenStore(store, transport, place, f"s3:{host or address.split('/')[2]}")
 
 
 def _open_tus(
     address: str, transport: HttpTransport, config: TransferConfig, options: HttpOptions
 ) -> OpenStore:
-    from atxfer.stores.http import netrc_login
-    from atxfer.stores.tus import TusStore
-
     if options.endpoint_url is not None:
         raise ValueError("endpoint_url is for S3; a tus server is named by its own URL")
     auth = options.auth
