@@ -7,6 +7,7 @@ behind a ``#``, and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Callable, Optional, TypeVar
@@ -25,6 +26,7 @@ from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_tr
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import choose_chunk_size
+from atxfer.errors import Cancelled, DeadlineExceeded
 from atxfer.model import Chunk, Receipt, RemoteFile, Result, chunk_count
 from atxfer.stores.base import ObjectInfo, ObjectReader, ObjectStore, StoredFile, UploadPlan
 from atxfer.waiting import Wait
@@ -190,6 +192,7 @@ class Objects(ReadableObjects):
             journal=load.journal,
         )
         summary = self._engine.upload(job, transfer)
+        self._tidy(summary.stored, transfer)
         info = info_of(summary.stored)
         return Receipt(
             file_id=info.address,
@@ -204,6 +207,13 @@ class Objects(ReadableObjects):
             link=None if cut.key is None else _with_key(info.address, cut.key),
             statistics=summary.statistics,
         )
+
+    def _tidy(self, stored: StoredFile, transfer: Transfer) -> None:
+        """Remove what the upload has left, as far as that can be done: the file is there."""
+        with contextlib.suppress(Cancelled, DeadlineExceeded):
+            self._engine.outcomes(
+                self._destination, stored.leavings, self._store.drop, transfer, name="leaving"
+            )
 
     def _plain(self, load: Load) -> _Cut:
         source = load.source
