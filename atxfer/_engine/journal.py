@@ -47,11 +47,13 @@ class Errand:
         source: A regular file, opened by its path.
         destination: Where to: what tells the server from others.
         share_with: The atSigns it is to be shared with.
+        ttl: Seconds it is to live, or None for ever.
     """
 
     source: Source
     destination: str
     share_with: tuple[str, ...] = ()
+    ttl: Optional[float] = None
 
 
 class Journal:
@@ -160,7 +162,7 @@ class Journal:
             chunk_size=plan.chunk_size,
             chunks=plan.chunks,
             per_request=per_request,
-            ttl=plan.ttl,
+            ttl=self._errand.ttl,
         )
 
     def _begin_at(self, length: int, line: bytes) -> None:
