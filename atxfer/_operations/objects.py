@@ -14,6 +14,7 @@ from typing import Callable, Optional, TypeVar
 
 from atxfer._engine.destination import Destination
 from atxfer._engine.earlier import Load, or_anew
+from atxfer._engine.engine import Engine
 from atxfer._engine.jobs import DownloadJob, UploadJob
 from atxfer._engine.journal import Errand
 from atxfer._engine.journals import Journals
@@ -31,7 +32,7 @@ from atxfer.model import Chunk, Receipt, RemoteFile, Result, chunk_count
 from atxfer.stores.base import ObjectInfo, ObjectReader, ObjectStore, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["Objects", "ReadableObjects", "info_of"]
+__all__ = ["Objects", "ReadableObjects", "info_of", "tidy"]
 
 T = TypeVar("T")
 
@@ -192,7 +193,7 @@ class Objects(ReadableObjects):
             journal=load.journal,
         )
         summary = self._engine.upload(job, transfer)
-        self._tidy(summary.stored, transfer)
+        tidy(self._engine, self._store, self._destination, summary.stored, transfer)
         info = info_of(summary.stored)
         return Receipt(
             file_id=info.address,
@@ -207,13 +208,6 @@ class Objects(ReadableObjects):
             link=None if cut.key is None else _with_key(info.address, cut.key),
             statistics=summary.statistics,
         )
-
-    def _tidy(self, stored: StoredFile, transfer: Transfer) -> None:
-        """Remove what the upload has left, as far as that can be done: the file is there."""
-        with contextlib.suppress(Cancelled, DeadlineExceeded):
-            self._engine.outcomes(
-                self._destination, stored.leavings, self._store.drop, transfer, name="leaving"
-            )
 
     def _plain(self, load: Load) -> _Cut:
         source = load.source
@@ -300,6 +294,18 @@ def _plan(
         overhead=overhead,
         trailer=trailer,
     )
+
+
+def tidy(
+    engine: Engine,
+    store: ObjectStore,
+    destination: Destination,
+    stored: StoredFile,
+    transfer: Transfer,
+) -> None:
+    """Remove what an upload has left, as far as that can be done: the file is there."""
+    with contextlib.suppress(Cancelled, DeadlineExceeded):
+        engine.outcomes(destination, stored.leavings, store.drop, transfer, name="leaving")
 
 
 def info_of(stored: StoredFile) -> ObjectInfo:
