@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -35,9 +34,6 @@ class Server:
 
     Args:
         folder: An empty folder; data and log stay there.
-
-    Threads:
-        The thread that starts it must outlive it: the system ends it with that thread.
     """
 
     name: ClassVar[str]
@@ -92,7 +88,7 @@ class Server:
         """
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_ends_with_us(), *self.command()],
+                self.command(),
                 cwd=self.folder,
                 env={**os.environ, **self.environment()},
                 stdin=subprocess.DEVNULL,
@@ -131,13 +127,11 @@ class Server:
 
     def kill(self) -> None:
         """End it and its children as a power cut would, and return when it is gone."""
-        if self._process is None:
-            return
-        if self._process.poll() is None:  # or else its number may be somebody else's by now
+        if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+            self._process.wait()
+            self._process = None
 
     def restart(self) -> None:
         """Kill it, and start it again at the same port with the same data."""
@@ -154,12 +148,6 @@ class Server:
             yield
         finally:
             os.killpg(self._process.pid, signal.SIGCONT)
-
-
-def _ends_with_us() -> Sequence[str]:
-    """Return what to run a program by so that it dies with a test run that is killed itself."""
-    setpriv = shutil.which("setpriv")  # of util-linux; where there is none, it outlives us
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 def _free_port() -> int:
