@@ -186,7 +186,8 @@ def test_a_server_that_restarts_loses_nothing(tus: TusServer) -> None:
         if 0 < progress.confirmed < progress.total and next(restarts, False):
             tus.restart()
 
-    with tus_bench(tus.url, backoff_initial=0.05, backoff_max=0.2, max_attempts=20) as bench:
+    patience = {"backoff_initial": 0.05, "backoff_max": 0.2, "max_attempts": 20}
+    with tus_bench(tus.url, progress_interval=0.0, **patience) as bench:
         data = of(20)
         receipt = bench.upload(data, progress=restart)
         assert next(restarts, None) is None
