@@ -146,6 +146,15 @@ class Wait:
         while not acquire(SLICE):
             self.check()
 
+    @contextlib.contextmanager
+    def turn(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold a lock that others may hold for long, or raise as :meth:`check` does."""
+        self.acquire(lambda seconds: lock.acquire(timeout=seconds))
+        try:
+            yield
+        finally:
+            lock.release()
+
     def take(self, source: queue.SimpleQueue[T]) -> T:
         """Return the next item of a queue, or raise as :meth:`check` does."""
         while True:

@@ -13,12 +13,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -112,7 +111,7 @@ class PairKeys:
             TransferError: The server could not be asked.
         """
         identity = public.atsign, public.checksum
-        with self._turn(public.atsign, wait):
+        with wait.turn(self._turn_of(public.atsign)):
             known = self._known.get(identity)
             if known is None:
                 known = self._found_or_made(public, wait)
@@ -120,16 +119,10 @@ class PairKeys:
                     self._known[identity] = known
         return known
 
-    @contextlib.contextmanager
-    def _turn(self, recipient: str, wait: Wait) -> Iterator[None]:
-        """Let one thread at a time look for, or make, the key of one recipient."""
+    def _turn_of(self, recipient: str) -> threading.Lock:
+        """Return the lock under which one thread at a time finds or makes a recipient's key."""
         with self._lock:
-            turn = self._turns.setdefault(recipient, threading.Lock())
-        wait.acquire(lambda seconds: turn.acquire(timeout=seconds))
-        try:
-            yield
-        finally:
-            turn.release()
+            return self._turns.setdefault(recipient, threading.Lock())
 
     def _found_or_made(self, public: PublicKey, wait: Wait) -> PairKey:
         for _ in range(_ROUNDS):

@@ -16,9 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -28,6 +26,7 @@ from atxfer._crypto.atkeys import AtKeys
 from atxfer._crypto.sharing import open_text, unwrap_key
 from atxfer._format.manifest import Manifest, Verify, is_file_id, manifest_name
 from atxfer._net.records import EXPIRED, Records
+from atxfer._net.relay import Relay
 from atxfer.atprotocol.atkey import AtKey
 from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.atprotocol.events import Answer
@@ -81,13 +80,15 @@ class Received:
 
     Args:
         records: The server, by connections that are logged in as its owner.
+        relay: The same, for whose turn it is to have it ask others.
         keys: The owner's keys.
 
     Threads: may be shared.
     """
 
-    def __init__(self, records: Records, keys: AtKeys) -> None:
+    def __init__(self, records: Records, relay: Relay, keys: AtKeys) -> None:
         self._records = records
+        self._relay = relay
         self._keys = keys
         self._unwrapped = functools.lru_cache(maxsize=_KEYS_KEPT)(self._unwrap)
 
@@ -124,7 +125,7 @@ class Received:
             AtSignNotFound: There is no such atSign.
             ServerFault: Their server can't be reached by ours, or ours answered something else.
         """
-        with self._turn(wait):
+        with self._relay.turn(wait):
             text = self._records.ask_one(Scan(regex=FILE_KEYS, atsign=owner), wait).data
         found = [] if text == EXPIRED else keys_of(text)
         if any(key.owner != owner for key in found):
@@ -187,7 +188,7 @@ class Received:
             NotShared, FileExpired, ManifestInvalid, TransferError: As :meth:`read` does.
         """
         key = self.key(owner, file_id)
-        with self._turn(wait):
+        with self._relay.turn(wait):
             try:
                 answer = self._records.ask_one(Lookup(key, Mode.ALL, bypass_cache=True), wait)
             except KeyNotFound as error:
@@ -201,22 +202,12 @@ class Received:
         key = AtKey.shared("shared_key", share.key.owner, self._keys.atsign, "")
         wrapped = maybe_value(self._records.ask([Llookup(_copy(key))], wait).get(0))
         if wrapped is None:
-            with self._turn(wait), contextlib.suppress(KeyNotFound):
+            with self._relay.turn(wait), contextlib.suppress(KeyNotFound):
                 wrapped = self._records.ask_one(Lookup(key, bypass_cache=True), wait).data
         try:
             return replace(share, metadata=replace(share.metadata, shared_key_enc=wrapped))
         except ValueError as error:
             raise _unreadable(share.key) from error
-
-    @contextlib.contextmanager
-    def _turn(self, wait: Wait) -> Iterator[None]:
-        """Ask others' servers by ours one at a time (rule 2)."""
-        turn = _TURNS.setdefault(self._keys.atsign, threading.Lock())
-        wait.acquire(lambda seconds: turn.acquire(timeout=seconds))
-        try:
-            yield
-        finally:
-            turn.release()
 
     # --- what is in it
 
@@ -251,14 +242,6 @@ class Received:
 
     def _unwrap(self, wrapped: str) -> bytes:
         return unwrap_key(wrapped, self._keys.encryption_private)
-
-
-# Whose turn it is to ask others' servers, by the atSign whose server is asked to. Setting a default
-# is one step in CPython; a forked child begins anew, as the holder may not exist there.
-_TURNS: dict[str, threading.Lock] = {}
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_TURNS.clear)
 
 
 def _copy(key: AtKey) -> AtKey:

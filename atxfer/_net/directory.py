@@ -72,12 +72,9 @@ class Directory:
         entry = self._entry(atsign)
         if not entry.is_fresh:
             asked = entry.times_asked
-            wait.acquire(lambda seconds: entry.asking.acquire(timeout=seconds))
-            try:
+            with wait.turn(entry.asking):
                 if entry.times_asked == asked:  # nobody has asked while we waited for our turn
                     entry.learn(self._outcome(atsign, wait))
-            finally:
-                entry.asking.release()
         return entry.told()
 
     def forget(self, atsign: str) -> None:

@@ -7,6 +7,8 @@ the same atSign ask as well, so who asks must look at what the answer holds.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 
 from atxfer._net.pool import ConnectionPool
@@ -30,11 +32,10 @@ class Relay:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self.reset()
 
-    def reset(self) -> None:
-        """Begin anew: in the child of a fork no lock can be trusted."""
-        self._turn = threading.Lock()  # held while a question is under way
+    def turn(self, wait: Wait) -> contextlib.AbstractContextManager[None]:
+        """Hold the turn of this atSign to ask, over all its clients in this process."""
+        return wait.turn(_TURNS.setdefault(self._pool.atsign, threading.Lock()))
 
     def ask(self, verb: Verb, wait: Wait) -> Answer:
         """Return the answer; :data:`EXPIRED` for a record whose time is over.
@@ -43,15 +44,20 @@ class Relay:
             KeyNotFound: There is no such record, for us.
             TransferError: As :meth:`ConnectionPool.ask`.
         """
-        turn = self._turn
-        wait.acquire(lambda seconds: turn.acquire(timeout=seconds))
         try:
-            return self._pool.ask(verb, wait)
+            with self.turn(wait):
+                return self._pool.ask(verb, wait)
         except KeyNotFound as error:
             # Our server makes the same error of the other's ``null`` as of a key that never was;
             # only its words differ (seen on 3.0.52).
             if f"String value '{EXPIRED}'" in error.message:
                 return Answer(EXPIRED)
             raise
-        finally:
-            turn.release()
+
+
+# By the atSign whose server is asked to. Setting a default is one step in CPython; a forked child
+# begins anew, as the holder may not exist there.
+_TURNS: dict[str, threading.Lock] = {}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_TURNS.clear)

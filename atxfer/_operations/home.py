@@ -62,7 +62,7 @@ class Home:
         self.catalog = AtServerCatalog(self.records, keys)
         self.shares = AtServerShares(self.records, keys)
         self.pair_keys = PairKeys(self.records, keys)
-        self.received = Received(self.records, keys)
+        self.received = Received(self.records, self.relay, keys)
         self.links = AtServerLinks(self.records, keys)
         self.store = AtServerStore(self.records, self.owner, reach.config)
         self.destination = reach.engine.destination(
@@ -101,7 +101,6 @@ class Home:
     def drop(self) -> None:
         """Leave all connections to the parent, in the child of a fork."""
         self.pool.drop()
-        self.relay.reset()
         self.peers.drop()
         if self.bulk is not None:
             self.bulk.drop()

@@ -172,12 +172,9 @@ class PublicAtServerStore:
     def _chosen(self, address: Address, wait: Wait) -> Optional[HttpTransport]:
         """Return how to speak HTTP to a server; None if it doesn't (rule 1)."""
         if address not in self._speaks_http:
-            wait.acquire(lambda seconds: self._deciding.acquire(timeout=seconds))
-            try:
+            with wait.turn(self._deciding):
                 if address not in self._speaks_http:  # nobody has found out while we waited
                     self._speaks_http[address] = self._find_out(address, wait)
-            finally:
-                self._deciding.release()
         return self._transport if self._speaks_http[address] else None
 
     def _find_out(self, address: Address, wait: Wait) -> bool:

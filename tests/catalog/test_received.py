@@ -16,6 +16,7 @@ from atxfer._crypto.public_key import PublicKey
 from atxfer._crypto.sharing import seal_text, wrap_key
 from atxfer._format.manifest import Manifest, new_file_id
 from atxfer._net.records import Records
+from atxfer._net.relay import Relay
 from atxfer.atprotocol.atkey import AtKey
 from atxfer.atprotocol.metadata import Metadata
 from atxfer.errors import (
@@ -70,7 +71,8 @@ def record(manifest: Manifest = MANIFEST, *, key: bytes = PAIR, **changes: Any) 
 
 def received_on(pool: FakePool) -> Received:
     """Return what others share with @alice."""
-    return Received(Records(pool), alice_keys())  # type: ignore[arg-type]
+    records, relay = Records(pool), Relay(pool)  # type: ignore[arg-type]
+    return Received(records, relay, alice_keys())
 
 
 def sealed(text: str) -> SealedShare:
@@ -335,7 +337,9 @@ def test_a_key_that_many_shares_have_is_unwrapped_once() -> None:
             used.append(None)
             return alice_keys().encryption_private
 
-    received = Received(Records(FakePool()), Counting())  # type: ignore[arg-type]
+    pool = FakePool()
+    records, relay = Records(pool), Relay(pool)  # type: ignore[arg-type]
+    received = Received(records, relay, Counting())  # type: ignore[arg-type]
     share = sealed(record())
     for _ in range(3):
         received.open(share, verify)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,14 +15,15 @@ from atxfer.atprotocol.atkey import AtKey
 from atxfer.atprotocol.errors import KeyNotFound, error_for
 from atxfer.atprotocol.verbs import Lookup
 from atxfer.errors import Cancelled
-from atxfer.waiting import Wait
+from atxfer.waiting import Deadline, Wait
 from tests.support.pools import FakePool
 
 QUESTION = Lookup(AtKey.self_("x", "@alice"))
 
 
-def test_questions_go_one_after_another() -> None:
-    """Whoever asks, from whatever thread: none ever meets another at the server."""
+@pytest.mark.parametrize("clients", [1, 4])
+def test_questions_go_one_after_another(clients: int) -> None:
+    """Whoever asks, from whatever thread and client: none ever meets another at the server."""
     meeting = threading.Barrier(2)
     met = []
 
@@ -32,9 +35,12 @@ def test_questions_go_one_after_another() -> None:
         met.append(line)
         return "met"
 
-    relay = Relay(FakePool(meet))  # type: ignore[arg-type]
+    relays = [Relay(FakePool(meet)) for _ in range(clients)]  # type: ignore[arg-type]
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda _: relay.ask(QUESTION, Wait()).data, range(4)))
+        asked = [
+            threads.submit(relays[place % clients].ask, QUESTION, Wait()) for place in range(4)
+        ]
+    answers = [question.result().data for question in asked]
     assert (answers, met) == (["alone"] * 4, [])
 
 
@@ -79,6 +85,11 @@ def test_a_wait_for_ones_turn_ends_with_the_transfer() -> None:
 def test_the_child_of_a_fork_does_not_wait_for_its_parent() -> None:
     """No lock survives a fork."""
     relay = Relay(FakePool(lambda line: "x"))  # type: ignore[arg-type]
-    relay._turn.acquire()
-    relay.reset()
-    assert relay.ask(QUESTION, Wait()).data == "x"
+    with relay.turn(Wait()):
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                wait = Wait(Deadline.after(10))
+                os._exit(0 if relay.ask(QUESTION, wait).data == "x" else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

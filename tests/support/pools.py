@@ -22,6 +22,7 @@ class FakePool:
         reply: Returns the text behind ``data:``, or the error.
         knows_batch: Whether ``batch:`` is understood.
         left_out: Places of a batch that get no answer, from 1.
+        atsign: Whose server it stands for.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class FakePool:
         *,
         knows_batch: bool = True,
         left_out: tuple[int, ...] = (),
+        atsign: str = "@alice",
     ) -> None:
+        self.atsign = atsign
         self._reply = reply
         self._knows_batch = knows_batch
         self._left_out = left_out
