@@ -31,6 +31,7 @@ from atxfer._crypto.primitives import (
     load_rsa_private_key,
     load_rsa_public_key,
 )
+from atxfer._disk import sync_folder
 from atxfer.errors import KeysMismatch, KeysNotFound, KeysNotPrivate, KeysUnreadable
 
 __all__ = ["ZERO_IV", "Document", "NotJson", "members_of", "publish", "write_document"]
@@ -211,7 +212,7 @@ def write_document(path: Path, members: Mapping[str, Any], *, replace: bool = Fa
             os.fsync(file.fileno())
         if replace:
             draft.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         else:
             publish(draft, path)
     except BaseException:
@@ -238,20 +239,8 @@ def publish(draft: Path, path: Path) -> None:
         draft.rename(path)
     else:
         draft.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _taken(path: Path) -> FileExistsError:
     return FileExistsError(errno.EEXIST, "there is a key file already", str(path))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:  # some network file systems can't
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise
-    finally:
-        os.close(descriptor)

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from atxfer._disk import sync_folder
 from atxfer._engine import record as lines
 from atxfer._engine.record import Head, Record
 from atxfer._engine.sources import Identity, Source
-from atxfer._engine.targets import sync_folder
 from atxfer.stores.base import UploadPlan
 from atxfer.waiting import Clock
 

@@ -15,21 +15,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Optional
 
+from atxfer._disk import HAS_LOCKS, try_lock
 from atxfer._engine.journal import Errand, Journal, is_at
 from atxfer._engine.record import Damaged, Record, read
 from atxfer._engine.sources import Identity
 from atxfer.errors import SourceChanged, TransferError, UploadInProgress
 from atxfer.model import UnfinishedUpload
 from atxfer.waiting import Wait
-
-fcntl: Optional[ModuleType]
-try:
-    import fcntl
-except ImportError:  # this is no POSIX system: no lock, and so no journal
-    fcntl = None
 
 __all__ = ["Journals"]
 
@@ -56,7 +50,7 @@ class Journals:
 
     def __init__(self, folder: Optional[Path]) -> None:
         # In full: the program may change its working directory.
-        self._folder = folder.absolute() if folder is not None and fcntl is not None else None
+        self._folder = folder.absolute() if folder is not None and HAS_LOCKS else None
 
     @contextlib.contextmanager
     def claim(self, errand: Errand, wait: Wait) -> Iterator[Optional[Journal]]:
@@ -166,11 +160,8 @@ def _lock_file(descriptor: int) -> None:
         _Taken: It is locked.
         OSError: Its file system knows no locks.
     """
-    assert fcntl is not None  # noqa: S101  # or there would be no folder
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _Taken from None
+    if not try_lock(descriptor):
+        raise _Taken
 
 
 def _withdraw(journal: Journal) -> None:

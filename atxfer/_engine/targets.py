@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Optional, Protocol, Union
 
+from atxfer._disk import sync_folder
 from atxfer.config import MIB
 from atxfer.errors import ChecksumMismatch
 
-__all__ = ["Part", "Sink", "Writable", "atomic_write", "open_target", "safe_name", "sync_folder"]
+__all__ = ["Part", "Sink", "Writable", "atomic_write", "open_target", "safe_name"]
 
 Writable = Union[str, "os.PathLike[str]", BinaryIO]
 
@@ -273,15 +274,3 @@ def _reserve(descriptor: int, size: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:  # some network file systems can't
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise
-    finally:
-        os.close(descriptor)

@@ -26,20 +26,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Callable, Optional, Union
 
+from atxfer._disk import try_lock
 from atxfer._engine.targets import atomic_write
 from atxfer.config import setting
 from atxfer.errors import DeadlineExceeded
 from atxfer.model import SharedFile
 from atxfer.waiting import Deadline, Wait
-
-fcntl: Optional[ModuleType]
-try:
-    import fcntl
-except ImportError:  # this is no POSIX system: two programs at once may both show a share
-    fcntl = None
 
 __all__ = ["Seen", "state_folder"]
 
@@ -211,7 +205,7 @@ class Seen:
         descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             wait = Wait(Deadline.after(_PATIENCE))
-            while not _has_locked(descriptor):
+            while not try_lock(descriptor):
                 try:
                     wait.sleep(_PAUSE)
                 except DeadlineExceeded:
@@ -262,16 +256,6 @@ class Seen:
 
 def _identity(file: SharedFile) -> Identity:
     return file.owner, file.file_id, round(file.shared_at * 1000)
-
-
-def _has_locked(descriptor: int) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _parsed(data: bytes) -> _State:
