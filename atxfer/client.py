@@ -22,12 +22,12 @@ from atxfer._operations.bulk import Bulk
 from atxfer._operations.home import Home
 from atxfer._operations.orders import NATIVE, FileLike, Order, Reference, Wish
 from atxfer._operations.peers import Peers
-from atxfer._operations.reach import Reach, StrPath
+from atxfer._operations.reach import Reach
 from atxfer._operations.seen import Seen, state_folder
 from atxfer._operations.site import Site
 from atxfer._operations.unfinished import journals_in
 from atxfer.atprotocol.atkey import normalise_atsign
-from atxfer.config import TransferConfig, setting
+from atxfer.config import StrPath, TransferConfig, setting
 from atxfer.model import Outcome, Receipt, RemoteFile, Result, SharedFile
 from atxfer.stores.options import Auth, Cert, HttpOptions, is_address
 

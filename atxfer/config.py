@@ -13,12 +13,21 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Callable, Optional, TypeVar, Union, cast
 
-__all__ = ["KIB", "MIB", "TransferConfig", "parse_duration", "parse_size", "setting"]
+__all__ = [
+    "KIB",
+    "MIB",
+    "TransferConfig",
+    "parse_duration",
+    "parse_size",
+    "setting",
+]
 
 KIB = 1024
 MIB = 1024 * KIB
 
 T = TypeVar("T")
+StrPath = Union[str, "os.PathLike[str]"]
+"""A path, as it is given by a caller."""
 
 
 def parse_size(text: str) -> int:
@@ -41,7 +50,7 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def setting(value: Union[str, os.PathLike[str], None], variable: str) -> Optional[str]:
+def setting(value: Optional[StrPath], variable: str) -> Optional[str]:
     """Return what was given, or else what the environment says; an empty variable says nothing."""
     return os.fspath(value) if value is not None else os.environ.get(variable) or None
 

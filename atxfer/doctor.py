@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import ssl
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Callable, Optional, TypeVar, Union
+from typing import Callable, Optional, TypeVar
 
 from atxfer._crypto.atkeys import AtKeys, find
 from atxfer._net.address import Address
 from atxfer._net.connection import AtConnection
-from atxfer._net.directory import DEFAULT_DIRECTORY, Directory, parse_address
-from atxfer._net.stream import tls_context
+from atxfer._net.directory import Directory
 from atxfer.atprotocol.atkey import AtKey, normalise_atsign
 from atxfer.atprotocol.verbs import Batch, Delete, Info, Llookup, Mode, Stats, Verb
-from atxfer.config import TransferConfig, setting
+from atxfer.config import StrPath, TransferConfig, setting
 from atxfer.errors import AnswerMissing, Overloaded, ProtocolViolation, TransferError
 from atxfer.waiting import Wait
 
 __all__ = ["Finding", "diagnose"]
 
 T = TypeVar("T")
-StrPath = Union[str, "os.PathLike[str]"]
 
 # What a server takes by default, from everybody together (facts §2).
 _CONNECTIONS = 200
@@ -68,12 +64,9 @@ def diagnose(
             authorities holds none.
         OSError: That file can't be read.
     """
-    patient = _Patient(
-        normalise_atsign(address),
-        parse_address(setting(directory, "ATXFER_DIRECTORY") or DEFAULT_DIRECTORY),
-        tls_context(setting(ca_file, "ATXFER_CA_FILE")),
-        config if config is not None else TransferConfig(),
-    )
+    atsign = normalise_atsign(address)
+    config = config if config is not None else TransferConfig()
+    patient = _Patient(atsign, Directory.of(directory, ca_file, config), config)
     return patient.examine(
         setting(keys_dir, "ATXFER_KEYS_DIR"),
         setting(passphrase, "ATXFER_PASSPHRASE"),
@@ -83,12 +76,9 @@ def diagnose(
 class _Patient:
     """One atSign and its surroundings."""
 
-    def __init__(
-        self, atsign: str, root: Address, context: ssl.SSLContext, config: TransferConfig
-    ) -> None:
+    def __init__(self, atsign: str, root: Directory, config: TransferConfig) -> None:
         self._atsign = atsign
         self._root = root
-        self._context = context
         self._config = config
         self._wait = Wait()
 
@@ -122,14 +112,13 @@ class _Patient:
         return keys, f"{path}{enrolled}"
 
     def _find(self) -> tuple[Address, str]:
-        root = Directory(self._root, self._context, timeout=self._config.connect_timeout)
-        server = root.resolve(self._atsign, self._wait)
-        return server, f"{self._root} knows {self._atsign} at {server}"
+        server = self._root.resolve(self._atsign, self._wait)
+        return server, f"{self._root.address} knows {self._atsign} at {server}"
 
     def _connect(self, server: Address) -> tuple[AtConnection, str]:
         connection = AtConnection.open(
             server,
-            self._context,
+            self._root.context,
             atsign=self._atsign,
             login=None,
             wait=self._wait,

@@ -26,24 +26,22 @@ Threads: for any thread; one call at a time for one key file.
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Optional, Union
+from typing import Optional
 
 from atxfer._crypto.atkeys import AtKeys, find, path_of
-from atxfer._net.directory import DEFAULT_DIRECTORY, Directory, parse_address
-from atxfer._net.stream import tls_context
+from atxfer._net.directory import Directory
 from atxfer._onboarding.activation import Activation
 from atxfer._onboarding.device import Device
 from atxfer._onboarding.enrollment import Enrollment
 from atxfer._onboarding.owner import Owner
 from atxfer._onboarding.site import Site
 from atxfer.atprotocol.atkey import normalise_atsign
-from atxfer.config import TransferConfig, setting
+from atxfer.config import StrPath, TransferConfig, setting
 
 __all__ = [
     "NAMESPACES",
@@ -58,7 +56,6 @@ __all__ = [
     "revoke",
 ]
 
-StrPath = Union[str, "os.PathLike[str]"]
 
 NAMESPACES: Mapping[str, str] = MappingProxyType({"atxfer": "rw"})
 """What atxfer needs: to read and write its own name space."""
@@ -255,15 +252,9 @@ def _site(
 ) -> Site:
     owner = normalise_atsign(atsign)
     config = config if config is not None else TransferConfig()
-    root = parse_address(setting(directory, "ATXFER_DIRECTORY") or DEFAULT_DIRECTORY)
-    context = tls_context(setting(ca_file, "ATXFER_CA_FILE"))
-    return Site(
-        owner,
-        path_of(owner, setting(keys_dir, "ATXFER_KEYS_DIR")),
-        Directory(root, context, timeout=config.connect_timeout),
-        context,
-        config,
-    )
+    known = Directory.of(directory, ca_file, config)
+    path = path_of(owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
+    return Site(owner, path, known, known.context, config)
 
 
 def _owner(

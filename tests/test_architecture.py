@@ -44,7 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
     "stores.http.reading": ("errors", "waiting", "stores.base", "stores.http"),
     "stores.web": (*GROUND, "stores.base", "stores.http"),
-    "stores.options": (),
+    "stores.options": ("config",),
     "stores.opening": (
         *GROUND,
         *("stores.base", "stores.http", "stores.s3", "stores.tus", "stores.options"),

@@ -16,8 +16,9 @@ import threading
 from typing import Optional, Union
 
 from atxfer._net.address import DEFAULT_PORT, Address, parse_address
-from atxfer._net.stream import Stream, connect, interruptible
+from atxfer._net.stream import Stream, connect, interruptible, tls_context
 from atxfer.atprotocol.atkey import normalise_atsign
+from atxfer.config import StrPath, TransferConfig, setting
 from atxfer.errors import (
     AtSignNotFound,
     ConnectFailed,
@@ -53,10 +54,29 @@ class Directory:
 
     def __init__(self, address: Address, context: ssl.SSLContext, *, timeout: float) -> None:
         self.address = address
-        self._context = context
+        self.context = context
         self._timeout = timeout
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()  # guards _entries
+
+    @classmethod
+    def of(
+        cls, directory: Optional[str], ca_file: Optional[StrPath], config: TransferConfig
+    ) -> Directory:
+        """Return the one that arguments, environment and defaults name; nothing is sent.
+
+        Args:
+            directory: ``HOST:PORT``; ``ATXFER_DIRECTORY``, or :data:`DEFAULT_DIRECTORY`.
+            ca_file: Authorities to trust instead of the system's; ``ATXFER_CA_FILE``.
+            config: How patient.
+
+        Raises:
+            ValueError: The directory is no ``HOST:PORT``, or the file holds no certificate.
+            OSError: The file can't be read.
+        """
+        address = parse_address(setting(directory, "ATXFER_DIRECTORY") or DEFAULT_DIRECTORY)
+        context = tls_context(setting(ca_file, "ATXFER_CA_FILE"))
+        return cls(address, context, timeout=config.connect_timeout)
 
     def resolve(self, atsign: str, wait: Wait) -> Address:
         """Return where the atServer listens.
@@ -117,7 +137,7 @@ class Directory:
 
     def _ask(self, atsign: str, wait: Wait) -> Address:
         deadline = wait.deadline.capped(self._timeout)
-        stream = connect(self.address, self._context, wait=wait, timeout=deadline.remaining())
+        stream = connect(self.address, self.context, wait=wait, timeout=deadline.remaining())
         try:
             with interruptible(stream, wait):
                 # Sent without waiting for the prompt, which saves a round trip.

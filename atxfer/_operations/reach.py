@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
 from atxfer._engine.engine import Engine
-from atxfer._net.address import parse_address
-from atxfer._net.directory import DEFAULT_DIRECTORY, Directory
-from atxfer._net.stream import tls_context
-from atxfer.config import TransferConfig, setting
+from atxfer._net.directory import Directory
+from atxfer.config import StrPath, TransferConfig, setting
 
-__all__ = ["Reach", "StrPath"]
-
-StrPath = Union[str, "os.PathLike[str]"]
+__all__ = ["Reach"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +47,6 @@ class Reach:
             OSError: The file can't be read.
         """
         config = config if config is not None else TransferConfig()
-        root = parse_address(setting(directory, "ATXFER_DIRECTORY") or DEFAULT_DIRECTORY)
         authorities = setting(ca_file, "ATXFER_CA_FILE")
-        context = tls_context(authorities)
-        known = Directory(root, context, timeout=config.connect_timeout)
-        return cls(config, Engine(config), known, context, authorities)
+        known = Directory.of(directory, authorities, config)
+        return cls(config, Engine(config), known, known.context, authorities)

@@ -26,11 +26,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
 from atxfer._disk import try_lock
 from atxfer._engine.targets import atomic_write
-from atxfer.config import setting
+from atxfer.config import StrPath, setting
 from atxfer.errors import DeadlineExceeded
 from atxfer.model import SharedFile
 from atxfer.waiting import Deadline, Wait
@@ -39,7 +39,6 @@ __all__ = ["Seen", "state_folder"]
 
 _log = logging.getLogger("atxfer.inbox")
 
-StrPath = Union[str, "os.PathLike[str]"]
 Identity = tuple[str, str, int]
 """Owner, file id, and the milliseconds since 1970 at which it was shared."""
 

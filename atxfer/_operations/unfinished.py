@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Optional
 
 from atxfer._engine.journals import Journals
-from atxfer._operations.reach import StrPath
 from atxfer._operations.seen import state_folder
-from atxfer.config import TransferConfig
+from atxfer.config import StrPath, TransferConfig
 from atxfer.model import UnfinishedUpload
 
 __all__ = ["journals_in", "unfinished_uploads"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Callable, Optional, Union
 
+from atxfer.config import StrPath
+
 __all__ = ["Auth", "Cert", "HttpOptions", "is_address"]
 
-StrPath = Union[str, "os.PathLike[str]"]
 Cert = Union[StrPath, tuple[StrPath, StrPath]]
 Auth = Union[tuple[str, str], Callable[[], str]]
 """Name and password, as with requests; or what returns the value of ``Authorization``.
