@@ -42,7 +42,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
     "stores.tus": (*GROUND, "stores.base", "stores.http", "stores.options"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
-    "stores.http.reading": ("errors", "waiting", "stores.base", "stores.http"),
+    "stores.http.reading": ("errors", "model", "waiting", "stores.base", "stores.http"),
     "stores.web": (*GROUND, "stores.base", "stores.http"),
     "stores.options": ("config",),
     "stores.opening": (

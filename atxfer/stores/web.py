@@ -7,17 +7,17 @@ is followed.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Optional
 
 from atxfer.config import MIB
 from atxfer.errors import FileExpired, FileNotFound, NotAuthorized, ProtocolViolation
-from atxfer.model import Chunk
 from atxfer.stores.base import Capabilities, ObjectInfo, StoredFile
 from atxfer.stores.http import HttpTransport, Incoming
-from atxfer.stores.http.reading import Reader, content_range
+from atxfer.stores.http.reading import FileDownload, Reader, content_range, strong_etag
 from atxfer.waiting import Wait
 
 __all__ = ["WebStore"]
@@ -92,42 +92,17 @@ class WebStore:
                 raise FileNotFound("there is no such file at this address (any more)")
             name = _name_in(address)
             return ObjectInfo(
-                address, name, _size(answer.status, answer.headers), _version(answer.headers)
+                address, name, _size(answer.status, answer.headers), strong_etag(answer.headers)
             )
 
     def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
         """Return exactly these bytes of an object."""
-        reader = Reader(self, info)
-        try:
+        with contextlib.closing(Reader(self, info)) as reader:
             return reader.read(start, stop, wait)
-        finally:
-            reader.close()
 
-    def open_download(self, stored: StoredFile, wait: Wait) -> WebDownload:
+    def open_download(self, stored: StoredFile, wait: Wait) -> FileDownload:
         """Begin a download."""
-        return WebDownload(Reader(self, ObjectInfo(**stored.location)), stored)
-
-
-class WebDownload:
-    """One object on its way.
-
-    Args:
-        reader: Of the object.
-        stored: What it is.
-    """
-
-    def __init__(self, reader: Reader, stored: StoredFile) -> None:
-        self._reader = reader
-        self._stored = stored
-
-    def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
-        """Return chunks as they lie there."""
-        spans = [(i, *self._stored.span(range(i, i + 1))) for i in indexes]
-        return [Chunk(i, self._reader.read(start, stop, wait)) for i, start, stop in spans]
-
-    def check(self) -> None:
-        """Nothing: a web server says nothing of the whole."""
-        self._reader.close()
+        return FileDownload(Reader(self, ObjectInfo(**stored.location)), stored)
 
 
 def _checked(url: str) -> str:
@@ -142,11 +117,6 @@ def _checked(url: str) -> str:
 def _name_in(url: str) -> str:
     path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
     return path.rstrip("/").rpartition("/")[2] or "unnamed"
-
-
-def _version(headers: Mapping[str, str]) -> str:
-    etag = headers.get("ETag", "")
-    return "" if etag.startswith("W/") else etag
 
 
 def _size(status: int, headers: Mapping[str, str]) -> int:

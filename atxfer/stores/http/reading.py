@@ -13,15 +13,16 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Optional, Protocol
 
 from atxfer.errors import ChunkCorrupt, ChunkMissing, NetworkError, ProtocolViolation
-from atxfer.stores.base import ObjectInfo
+from atxfer.model import Chunk
+from atxfer.stores.base import ObjectInfo, StoredFile
 from atxfer.stores.http.incoming import Incoming
 from atxfer.waiting import Wait
 
-__all__ = ["Origin", "Reader", "content_range"]
+__all__ = ["FileDownload", "Origin", "Reader", "content_range", "strong_etag"]
 
 # Bytes that are read though nobody wants them, rather than hang up.
 _DRAINED = 1 << 20
@@ -154,6 +155,36 @@ class Reader:
             )
         if given[2] is not None and given[2] != self._info.size:
             raise ChunkCorrupt(f"the file at {server} has another length by now")
+
+
+class FileDownload:
+    """One file on its way from a server that knows no checksum of the whole.
+
+    Args:
+        reader: Of the file.
+        stored: What it is.
+
+    Threads: one gets chunks, in order if it can.
+    """
+
+    def __init__(self, reader: Reader, stored: StoredFile) -> None:
+        self._reader = reader
+        self._stored = stored
+
+    def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
+        """Return chunks as they lie there."""
+        spans = [(i, *self._stored.span(range(i, i + 1))) for i in indexes]
+        return [Chunk(i, self._reader.read(start, stop, wait)) for i, start, stop in spans]
+
+    def check(self) -> None:
+        """Compare nothing: the server says nothing of the whole."""
+        self._reader.close()
+
+
+def strong_etag(headers: Mapping[str, str]) -> str:
+    """Return the ETag, if it changes with every byte; empty otherwise."""
+    etag = headers.get("ETag", "")
+    return "" if etag.startswith("W/") else etag
 
 
 def content_range(headers: Mapping[str, str]) -> Optional[tuple[int, int, Optional[int]]]:

@@ -20,10 +20,9 @@ from atxfer.errors import (
     NotSupported,
     ProtocolViolation,
 )
-from atxfer.model import Chunk
 from atxfer.stores.base import Capabilities, Leftover, ObjectInfo, StoredFile, UploadPlan
 from atxfer.stores.http import HttpTransport
-from atxfer.stores.http.reading import Reader
+from atxfer.stores.http.reading import FileDownload, Reader, strong_etag
 from atxfer.stores.tus.credentials import Auth, Credentials, without_login
 from atxfer.stores.tus.protocol import epoch_seconds, name_in, number_in, origin_of
 from atxfer.stores.tus.server import State, TusServer
@@ -31,7 +30,7 @@ from atxfer.stores.tus.tokens import urls_in
 from atxfer.stores.tus.uploads import MAX_PARTS, PartsUpload, StreamUpload, TusUpload
 from atxfer.waiting import Wait
 
-__all__ = ["TusDownload", "TusStore"]
+__all__ = ["FileDownload", "TusStore"]
 
 _log = logging.getLogger("atxfer.tus")
 
@@ -164,12 +163,11 @@ class TusStore:
                 f"the upload at {self._server.name} has not ended",
                 remedy="Finish the upload first: the same upload, called again, goes on with it.",
             )
-        etag = state.headers.get("ETag", "")
         return ObjectInfo(
             address=url,
             name=name_in(state.headers),
             size=size,
-            version="" if etag.startswith("W/") else etag,
+            version=strong_etag(state.headers),
             modified_at=epoch_seconds(state.headers, "Last-Modified"),
             expires_at=epoch_seconds(state.headers, "Upload-Expires"),
         )
@@ -186,11 +184,11 @@ class TusStore:
             )
         return size
 
-    def open_download(self, stored: StoredFile, wait: Wait) -> TusDownload:
+    def open_download(self, stored: StoredFile, wait: Wait) -> FileDownload:
         """Begin a download."""
         info = ObjectInfo(**stored.location)
         self._own(info.address)
-        return TusDownload(Reader(self._server, info), stored)
+        return FileDownload(Reader(self._server, info), stored)
 
     def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
         """Return exactly these bytes of a file."""
@@ -271,30 +269,6 @@ class TusStore:
 
     def __repr__(self) -> str:
         return f"<TusStore {self._server.name}>"
-
-
-class TusDownload:
-    """One file on its way from a tus server.
-
-    Args:
-        reader: Of the file.
-        stored: What it is.
-
-    Threads: one gets chunks, in order if it can.
-    """
-
-    def __init__(self, reader: Reader, stored: StoredFile) -> None:
-        self._reader = reader
-        self._stored = stored
-
-    def get(self, indexes: Sequence[int], wait: Wait) -> Sequence[Chunk]:
-        """Return chunks as they lie there."""
-        spans = [(i, *self._stored.span(range(i, i + 1))) for i in indexes]
-        return [Chunk(i, self._reader.read(start, stop, wait)) for i, start, stop in spans]
-
-    def check(self) -> None:
-        """Nothing: a tus server knows no checksum of the whole."""
-        self._reader.close()
 
 
 def _is_here(host: str) -> bool:
