@@ -21,7 +21,6 @@ from atxfer._operations.atsite import AtSite
 from atxfer._operations.bulk import Bulk
 from atxfer._operations.home import Home
 from atxfer._operations.orders import NATIVE, FileLike, Order, Reference, Wish
-from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach
 from atxfer._operations.seen import Seen, state_folder
 from atxfer._operations.site import Site
@@ -92,11 +91,10 @@ class Client:
         if is_address(address):
             if store is not None:
                 raise ValueError("a store goes with an atSign, whose server holds the keys")
-            bulk = None
         else:
             owner = normalise_atsign(address)
-            bulk = setting(store, "ATXFER_STORE")
-            if encrypt is not None or (bulk is None and options != HttpOptions()):
+            store = setting(store, "ATXFER_STORE")
+            if encrypt is not None or (store is None and options != HttpOptions()):
                 raise ValueError(
                     "encrypt, endpoint_url, headers, auth and cert are of stores, not of atSigns"
                 )
@@ -117,8 +115,8 @@ class Client:
             path = find(owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
             keys = AtKeys.read(path, owner, setting(passphrase, "ATXFER_PASSPHRASE"))
             seen = Seen(state, owner, str(reach.directory.address))
-            opened = None if bulk is None else Bulk.open(bulk, reach, options)
-            self._site = AtSite(Home(reach, keys, journals, opened), seen)
+            bulk = None if store is None else Bulk.open(store, reach, options)
+            self._site = AtSite(Home(reach, keys, journals, bulk), seen)
         _CLIENTS.add(self)
 
     # --- up
@@ -494,20 +492,14 @@ def download_link(
     at = None if is_address(link) else Link.parse(link)
     reach = Reach.of(directory, ca_file, config)
     wish = Wish(target, progress)
-    peers = Peers(reach)
     try:
-        if at is None:
-            from atxfer._operations.objectsite import download_url
+        if at is not None:
+            return links.follow(reach, at, wish)
+        from atxfer._operations.objectsite import download_url
 
-            return download_url(reach, link, wish)
-        known = at
-        return reach.engine.run(
-            lambda transfer: links.download(reach.engine, peers, known, wish, transfer),
-            known.file_id,
-        )
+        return download_url(reach, link, wish)
     finally:
         reach.engine.close()
-        peers.close()
 
 
 def _held(names: Iterable[str]) -> Sequence[str]:

@@ -126,7 +126,8 @@ WALL_CLOCK = {
     "_operations.links": "the server says when a file ends as a time of day",
     "_operations.shares": "the same, and a copy says when it was made",
     "_operations.objects": "a receipt and a trailer say when the file was made",
-    "_operations.uploads": "a manifest says when its file was made",
+    "_operations.cutting": "a manifest says when its file was made",
+    "_operations.uploads": "a receipt says when the file ends",
 }
 
 LONGEST_MODULE = 350

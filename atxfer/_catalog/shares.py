@@ -50,15 +50,7 @@ class AtServerShares:
         """
         text = replace(manifest, shared_at=shared_at).to_text(self._keys.sign_data)
         value, iv_nonce = seal_text(pair.key, text)
-        metadata = Metadata(
-            ttl_ms=ttl_ms(ttl),
-            ttr_s=-1,
-            ccd=True,
-            is_encrypted=True,
-            shared_key_enc=pair.wrapped,
-            pub_key_cs=pair.checksum,
-            iv_nonce=iv_nonce,
-        )
+        metadata = _metadata(ttl, pair.wrapped, pair.checksum, iv_nonce)
         key = self._key(manifest.file_id, pair.recipient)
         check_stored(self._records.ask_one(Update(key, value, metadata), wait))
 
@@ -113,16 +105,25 @@ class AtServerShares:
 
     def _extended(self, key: AtKey, text: str, file_id: str, ttl: float) -> Update:
         value, known = record_of(text, file_id)
-        metadata = Metadata(
-            ttl_ms=ttl_ms(ttl),
-            ttr_s=-1,
-            ccd=True,
-            is_encrypted=True,
-            shared_key_enc=known.shared_key_enc,
-            pub_key_cs=known.pub_key_cs,
-            iv_nonce=known.iv_nonce,
-        )
+        metadata = _metadata(ttl, known.shared_key_enc, known.pub_key_cs, known.iv_nonce)
         return Update(key, value, metadata)
 
     def _key(self, file_id: str, recipient: str) -> AtKey:
         return AtKey.shared(manifest_name(file_id), self._keys.atsign, recipient)
+
+
+def _metadata(
+    ttl: Optional[float],
+    wrapped: Optional[str],
+    checksum: Optional[str],
+    iv_nonce: Optional[str],
+) -> Metadata:
+    return Metadata(
+        ttl_ms=ttl_ms(ttl),
+        ttr_s=-1,
+        ccd=True,
+        is_encrypted=True,
+        shared_key_enc=wrapped,
+        pub_key_cs=checksum,
+        iv_nonce=iv_nonce,
+    )

@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Optional
 
 from atxfer._engine.destination import Destination
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import Manifest
 from atxfer._format.sealing import SEAL_OVERHEAD
-from atxfer._operations.origins import Origin
+from atxfer._operations.origins import Origin, stored_file
 from atxfer._operations.reach import Reach
 from atxfer.errors import ManifestInvalid, NotFound, NotSupported
 from atxfer.stores.base import ObjectInfo, ObjectStore, StoredFile
@@ -245,12 +245,4 @@ def _invalid(manifest: Manifest) -> ManifestInvalid:
 
 
 def _stored(manifest: Manifest, info: ObjectInfo) -> StoredFile:
-    return StoredFile(
-        file_id=manifest.file_id,
-        owner=manifest.owner,
-        chunks=manifest.chunks,
-        location=asdict(info),
-        size=manifest.size,
-        chunk_size=manifest.chunk_size,
-        overhead=SEAL_OVERHEAD,
-    )
+    return replace(stored_file(manifest), location=asdict(info))

@@ -14,12 +14,13 @@ from atxfer._operations.downloads import fetch, peer_origin
 from atxfer._operations.home import Home
 from atxfer._operations.orders import Wish
 from atxfer._operations.peers import Peer, Peers
+from atxfer._operations.reach import Reach
 from atxfer.atprotocol.atkey import AtKey
 from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.errors import ChunkMissing, FileNotFound, LinkRevoked
 from atxfer.model import Result
 
-__all__ = ["download", "link", "renew", "unlink"]
+__all__ = ["download", "follow", "link", "renew", "unlink"]
 
 
 def link(home: Home, file_id: str, ttl: Optional[float], transfer: Transfer) -> str:
@@ -60,6 +61,17 @@ def _shorter(ttl: Optional[float], entry: Entry) -> Optional[float]:
 def unlink(home: Home, file_id: str, transfer: Transfer) -> None:
     """Let the link of a file lead nowhere."""
     home.call(transfer, "unlink", lambda wait: home.links.remove(file_id, wait))
+
+
+def follow(reach: Reach, at: Link, wish: Wish) -> Result:
+    """Fetch the file that a link leads to, for somebody without a client; see :func:`download`."""
+    peers = Peers(reach)
+    try:
+        return reach.engine.run(
+            lambda transfer: download(reach.engine, peers, at, wish, transfer), at.file_id
+        )
+    finally:
+        peers.close()
 
 
 def download(engine: Engine, peers: Peers, at: Link, wish: Wish, transfer: Transfer) -> Result:

@@ -21,9 +21,10 @@ from atxfer._engine.journals import Journals
 from atxfer._engine.sources import Source, open_source
 from atxfer._engine.transfer import Transfer
 from atxfer._format.fragment import key_text, read_key
-from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, new_file_key
+from atxfer._format.manifest import COMPLETE, Manifest, new_file_id
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_trailer
+from atxfer._operations.cutting import as_it_is, new_manifest, object_plan, sealing
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import choose_chunk_size
@@ -81,7 +82,7 @@ class ReadableObjects:
             chunk_size = self._chunk_size(info.size, 0)
             chunks = chunk_count(info.size, chunk_size)
             remote = replace(_remote(info), chunk_size=chunk_size, chunks=chunks)
-            return self._fetch(remote, _stored(info, remote, 0), _as_it_is, wish, transfer)
+            return self._fetch(remote, _stored(info, remote, 0), as_it_is, wish, transfer)
         manifest = self._manifest(info, key, transfer)
         remote = _described(info, manifest)
         sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
@@ -213,35 +214,21 @@ class Objects(ReadableObjects):
         source = load.source
         size = load.chunk_size(self._config.chunk_size, lambda: self._chunk_size(source.size, 0))
         file_id = load.record.head.file_id if load.record is not None else new_file_id()
-        return _Cut(_plan(file_id, source, size, name=source.name), _as_it_is, None)
+        plan = object_plan(file_id, source.size, size, is_sealed=False, name=source.name)
+        return _Cut(plan, as_it_is, None)
 
     def _sealed(self, source: Source) -> _Cut:
         chunk_size = self._chunk_size(source.size, SEAL_OVERHEAD)
-        manifest = Manifest(
-            file_id=new_file_id(),
-            name=source.name,
-            size=source.size,
-            chunk_size=chunk_size,
-            chunks=chunk_count(source.size, chunk_size),
-            file_key=new_file_key(),
-            sha256="",
-            state=UPLOADING,
-            owner="",
-            created_at=time.time(),
-        )
+        manifest = new_manifest(source, chunk_size, owner="")
         key = new_object_key()
         trailer = Trailer(manifest, key)
-        sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
-        plan = _plan(
-            manifest.file_id,
-            source,
-            chunk_size,
-            overhead=SEAL_OVERHEAD if manifest.chunks else 0,
-            trailer=trailer.length,
+        plan = object_plan(
+            manifest.file_id, source.size, chunk_size, is_sealed=True, trailer=trailer.length
         )
+        seal_chunk = sealing(manifest)
 
         def seal(chunk: Chunk) -> Chunk:
-            sealed = sealer.seal(chunk) if manifest.chunks else chunk
+            sealed = seal_chunk(chunk)
             if chunk.index < plan.chunks - 1:
                 return sealed
             # The last chunk is read last: the hash of the whole is known now.
@@ -267,33 +254,6 @@ class Objects(ReadableObjects):
         info = self._stat(bare, transfer)
         url, _ = self._call(transfer, "link", lambda wait: self._store.url(info, ttl, wait))
         return url if key is None else _with_key(url, key)
-
-
-def _as_it_is(chunk: Chunk) -> Chunk:
-    """Return a chunk of a plain file: it is neither sealed nor opened."""
-    return chunk
-
-
-def _plan(
-    file_id: str,
-    source: Source,
-    chunk_size: int,
-    *,
-    name: str = "",
-    overhead: int = 0,
-    trailer: int = 0,
-) -> UploadPlan:
-    """Return how an object is cut up: it has one chunk at least, be it an empty one."""
-    return UploadPlan(
-        file_id=file_id,
-        size=source.size,
-        chunk_size=chunk_size,
-        chunks=max(1, chunk_count(source.size, chunk_size)),
-        ttl=None,
-        name=name,
-        overhead=overhead,
-        trailer=trailer,
-    )
 
 
 def tidy(

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Callable, Optional
+from typing import Optional
 
 from atxfer._engine.earlier import Load, Outdated, or_anew
 from atxfer._engine.jobs import UploadJob
 from atxfer._engine.journal import Errand
 from atxfer._engine.sources import open_source
 from atxfer._engine.transfer import Transfer
-from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, new_file_key
-from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
+from atxfer._format.manifest import COMPLETE, Manifest
+from atxfer._format.sealing import SEAL_OVERHEAD
 from atxfer._operations import shares
+from atxfer._operations.cutting import new_manifest, object_plan, sealing
 from atxfer._operations.home import Home
 from atxfer._operations.objects import info_of, tidy
 from atxfer._operations.orders import Order
 from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import FileExpired, FileNotFound, ManifestInvalid, SharingFailed
-from atxfer.model import Chunk, Receipt, Statistics, chunk_count
+from atxfer.model import Receipt, Statistics
 from atxfer.stores.atserver import CHUNK_GRACE
 from atxfer.stores.base import Store, StoredFile, UploadPlan
+from atxfer.waiting import Wait
 
 __all__ = ["upload"]
 
@@ -91,14 +93,18 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
     plan = _plan(home, manifest, ttl)
     store: Store = home.store if bulk is None else bulk.store
 
-    def finished(sha256: str, stored: StoredFile) -> Manifest:
-        location = stored.location
-        if bulk is not None:
-            location = bulk.location(info_of(stored), transfer.wait)
-        return replace(manifest, state=COMPLETE, sha256=sha256, location=location)
-
     def left() -> Optional[float]:
         return _ttl_left(ttl, transfer.wait.clock.monotonic() - began)
+
+    sent = manifest
+
+    def commit(sha256: str, stored: StoredFile, wait: Wait) -> None:
+        nonlocal sent
+        location = stored.location
+        if bulk is not None:
+            location = bulk.location(info_of(stored), wait)
+        sent = replace(manifest, state=COMPLETE, sha256=sha256, location=location)
+        home.catalog.write(sent, left(), wait)
 
     job = UploadJob(
         name=manifest.name,
@@ -107,9 +113,9 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
         upload=load.open_at(store, plan, transfer.wait),
         capabilities=store.capabilities.for_chunks(plan.chunks),
         destination=home.destination if bulk is None else bulk.destination,
-        seal=_seal(manifest),
+        seal=sealing(manifest),
         begin=lambda wait: home.catalog.write(manifest, ttl, wait),
-        commit=lambda sha, stored, wait: home.catalog.write(finished(sha, stored), left(), wait),
+        commit=commit,
         catalog=home.destination,
         overhead=SEAL_OVERHEAD,
         progress=order.progress,
@@ -118,22 +124,15 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
     summary = home.engine.upload(job, transfer)
     if bulk is not None:
         tidy(home.engine, bulk.store, bulk.destination, summary.stored, transfer)
-    return _Sent(finished(summary.sha256, summary.stored), left(), summary.statistics)
+    return _Sent(sent, left(), summary.statistics)
 
 
 def _plan(home: Home, manifest: Manifest, ttl: Optional[float]) -> UploadPlan:
     """Return how the chunks are put: in a store as one object, which has one chunk at least."""
-    plan = UploadPlan(manifest.file_id, manifest.size, manifest.chunk_size, manifest.chunks, ttl)
+    file_id, size, chunk_size = manifest.file_id, manifest.size, manifest.chunk_size
     if home.bulk is None:
-        return plan
-    overhead = SEAL_OVERHEAD if manifest.chunks else 0
-    return replace(plan, chunks=max(1, manifest.chunks), ttl=None, overhead=overhead)
-
-
-def _seal(manifest: Manifest) -> Callable[[Chunk], Chunk]:
-    if manifest.chunks:
-        return Sealer(manifest.file_key, manifest.file_id, manifest.chunks).seal
-    return lambda chunk: chunk  # the empty object of an empty file
+        return UploadPlan(file_id, size, chunk_size, manifest.chunks, ttl)
+    return object_plan(file_id, size, chunk_size, is_sealed=True)
 
 
 def _manifest(home: Home, load: Load, transfer: Transfer) -> Manifest:
@@ -164,18 +163,7 @@ def _new_manifest(home: Home, load: Load) -> Manifest:
         explicit,
         lambda: choose_chunk_size(source.size, capabilities, explicit, overhead=SEAL_OVERHEAD),
     )
-    return Manifest(
-        file_id=new_file_id(),
-        name=source.name,
-        size=source.size,
-        chunk_size=chunk_size,
-        chunks=chunk_count(source.size, chunk_size),
-        file_key=new_file_key(),
-        sha256="",
-        state=UPLOADING,
-        owner=home.owner,
-        created_at=time.time(),
-    )
+    return new_manifest(source, chunk_size, home.owner)
 
 
 def _ttl_left(ttl: Optional[float], elapsed: float) -> Optional[float]:
