@@ -6,22 +6,26 @@ may have several commands.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from typing import Union
 
 from atxfer._net.records import EXPIRED
 from atxfer.atprotocol.errors import AtError, KeyNotFound
 from atxfer.atprotocol.events import Answer
+from atxfer.atprotocol.metadata import Metadata
 from atxfer.errors import (
     AnswerMissing,
     ChunkMissing,
+    ProtocolViolation,
     RetryableError,
     ServerFault,
     TransferError,
 )
 from atxfer.stores.base import ChunksFailed
 
-__all__ = ["Answers", "check", "check_stored", "failures", "nulls", "telling"]
+__all__ = ["Answers", "check", "check_stored", "end_of", "failures", "nulls", "telling"]
 
 Answers = dict[int, Union[Answer, AtError]]
 
@@ -47,6 +51,22 @@ def nulls(indexes: Sequence[int], answers: Answers) -> frozenset[int]:
         for place, index in enumerate(indexes)
         if isinstance(answer := answers.get(place), Answer) and answer.data == EXPIRED
     )
+
+
+def end_of(metadata: str) -> float:
+    """Return the epoch second at which a record ends, by the server's clock; infinity for never.
+
+    Args:
+        metadata: What a look-up with ``meta:`` has given.
+
+    Raises:
+        ProtocolViolation: It is none.
+    """
+    try:
+        expires_at = Metadata.from_json(json.loads(metadata)).expires_at
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ProtocolViolation("the server's metadata can't be read") from error
+    return math.inf if expires_at is None else expires_at
 
 
 def telling(failed: dict[int, TransferError]) -> TransferError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Sequence
 from typing import Callable, Optional, Union
 
@@ -22,7 +23,7 @@ from atxfer.atprotocol.verbs import Delete, Llookup, Mode, Update, UpdateMeta, V
 from atxfer.config import KIB, MIB, TransferConfig
 from atxfer.errors import ChunkCorrupt, ChunkMissing, FileExpired
 from atxfer.model import Chunk
-from atxfer.stores.answers import Answers, check, check_stored, failures, nulls, telling
+from atxfer.stores.answers import Answers, check, check_stored, end_of, failures, nulls, telling
 from atxfer.stores.base import Capabilities, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
@@ -31,6 +32,14 @@ __all__ = ["CHUNK_GRACE", "AtServerStore", "capabilities_for", "chunk_key", "chu
 # Chunks outlive their manifest by this many seconds, so that whoever can read the manifest can read
 # the file (design §7).
 CHUNK_GRACE = 3600.0
+
+# A third of that is for the time since a chunk of an interrupted upload was stored. Half is for the
+# upload that goes on, and a sixth is spare.
+_OLD_ENOUGH = CHUNK_GRACE / 3
+
+# To renew a record costs an atServer as much as to write it: 50 to 100 ms for one of 32 KiB on
+# 3.0.52, as it reads and writes the value. So many stay far below request_timeout.
+_RENEWED_PER_REQUEST = 16
 
 
 class AtServerStore:
@@ -67,7 +76,7 @@ class AtServerStore:
         """Let chunks live so many seconds from now."""
         # A server answers update:meta for a key that is not there by making an empty record
         # (seen on 3.0.52), so it is asked first what it holds.
-        held = self.held(stored.file_id, indexes, wait)
+        held = self.held(stored.file_id, indexes, wait).keys()
         gone = [index for index in indexes if index not in held]
         if gone:
             raise ChunkMissing("a chunk is not on the server any more", chunk=gone[0])
@@ -94,19 +103,25 @@ class AtServerStore:
         return self.ask([verb(self.key(file_id, index)) for index in indexes], wait)
 
     def renew(self, file_id: str, indexes: Sequence[int], ttl: Optional[float], wait: Wait) -> None:
-        """Let chunks that are known to be there live so many seconds from now, in one request."""
+        """Let chunks that are known to be there live so many seconds from now."""
         metadata = Metadata(ttl_ms=_chunk_ttl_ms(ttl))
-        check(indexes, self.ask_each(file_id, indexes, lambda key: UpdateMeta(key, metadata), wait))
+        for start in range(0, len(indexes), _RENEWED_PER_REQUEST):
+            some = indexes[start : start + _RENEWED_PER_REQUEST]
+            check(some, self.ask_each(file_id, some, lambda key: UpdateMeta(key, metadata), wait))
 
-    def held(self, file_id: str, indexes: range, wait: Wait) -> frozenset[int]:
-        """Return which of these chunks are there and have not expired, in one request."""
+    def held(self, file_id: str, indexes: Sequence[int], wait: Wait) -> dict[int, str]:
+        """Return the metadata of those of these chunks that are there and have not expired."""
         answers = self.ask_each(file_id, indexes, lambda key: Llookup(key, Mode.META), wait)
         failed = failures(indexes, answers)
         unknown = {i: e for i, e in failed.items() if not isinstance(e, ChunkMissing)}
         if unknown:
             raise telling(unknown)
-        there = (index for index in indexes if index not in failed)
-        return frozenset(there) - nulls(indexes, answers)
+        gone = failed.keys() | nulls(indexes, answers)
+        return {
+            index: answer.data
+            for place, index in enumerate(indexes)
+            if index not in gone and isinstance(answer := answers.get(place), Answer)
+        }
 
 
 class AtServerUpload:
@@ -152,12 +167,29 @@ class AtServerUpload:
         check_stored(indexes, self._store.ask(updates, wait))
 
     def stored(self, indexes: range, wait: Wait) -> frozenset[int]:
-        """Return which of these chunks the server holds and has not let expire; renew those."""
+        """Return which of these chunks the server holds, and renew those that are old."""
+        ends = self._ends(indexes, wait)
+        if ends:
+            self._renew(ends, wait)
+        return frozenset(ends)
+
+    def _ends(self, indexes: Sequence[int], wait: Wait) -> dict[int, float]:
+        held = self._store.held(self._plan.file_id, indexes, wait)
+        return {index: end_of(metadata) for index, metadata in held.items()}
+
+    def _renew(self, ends: dict[int, float], wait: Wait) -> None:
+        """Let chunks live on that would end well before those that are put now.
+
+        By the server's clock alone: the first to end is renewed, and the others are compared to it.
+        """
         file_id, ttl = self._plan.file_id, self._plan.ttl
-        held = self._store.held(file_id, indexes, wait)
-        if held:
-            self._store.renew(file_id, sorted(held), ttl, wait)
-        return held
+        first = min(ends, key=lambda index: ends[index])
+        self._store.renew(file_id, [first], ttl, wait)
+        fresh = self._ends([first], wait).get(first)
+        if fresh is None:
+            raise ChunkMissing("a chunk has just expired", chunk=first)
+        old = [i for i, end in ends.items() if i != first and _is_old(end, fresh)]
+        self._store.renew(file_id, old, ttl, wait)
 
     def commit(self, wait: Wait) -> StoredFile:
         """Return where the chunks lie; the manifest makes them a file."""
@@ -180,6 +212,13 @@ class AtServerDownload:
 
     def check(self) -> None:
         """Nothing: each chunk is authenticated, and the manifest knows the whole."""
+
+
+def _is_old(end: float, fresh: float) -> bool:
+    """Return whether a chunk is to be renewed, given when one ends that was renewed just now."""
+    if math.isinf(fresh) or math.isinf(end):  # one that never ends is to end, if the file does
+        return end != fresh
+    return fresh - end > _OLD_ENOUGH
 
 
 def _chunk_ttl_ms(ttl: Optional[float]) -> int:

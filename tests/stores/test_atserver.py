@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from atxfer._net.records import Records
 from atxfer._policy.sizing import choose_chunk_size, chunks_per_request
 from atxfer.atprotocol.errors import error_for
 from atxfer.config import KIB, MIB, TransferConfig
+from atxfer.devserver.clock import timestamp
 from atxfer.errors import (
     AnswerMissing,
     ChunkCorrupt,
@@ -138,6 +140,58 @@ def test_stored_tells_what_the_server_holds() -> None:
     )
     upload = store_on(pool).open_upload(UploadPlan(ID, 30, 10, 3, None), Wait())
     assert upload.stored(range(3), Wait()) == {2}
+
+
+class Clocked:
+    """A pool whose chunks end at some second; those that are renewed end at 10,000."""
+
+    def __init__(self, ends: dict[int, float | None]) -> None:
+        self.ends = ends
+        self.renewed: list[int] = []
+        self.pool = FakePool(self._reply)
+
+    def _reply(self, line: str) -> str:
+        index = int(line.partition("public:_")[2].partition(".")[0])
+        if line.startswith("update:meta"):
+            self.renewed.append(index)
+            self.ends[index] = None if ":ttl:0" in line else 10_000.0
+        end = self.ends[index]
+        return "{}" if end is None else json.dumps({"expiresAt": timestamp(int(end * 1000))})
+
+    def stored(self, ttl: float | None = 60.0) -> frozenset[int]:
+        """Ask for all."""
+        chunks = len(self.ends)
+        plan = UploadPlan(ID, 10 * chunks, 10, chunks, ttl)
+        return store_on(self.pool).open_upload(plan, Wait()).stored(range(chunks), Wait())
+
+
+def test_stored_renews_chunks_that_are_old() -> None:
+    """Those stored more than twenty minutes ago, by the server's clock; one to compare with."""
+    clocked = Clocked({0: 8799.0, 1: 8799.0, 2: 8801.0, 3: 9999.0})
+    assert clocked.stored() == {0, 1, 2, 3}
+    assert clocked.renewed == [0, 1]
+    again = Clocked({0: 8801.0, 1: 9000.0})
+    assert again.stored() == {0, 1}
+    assert again.renewed == [0]
+
+
+def test_stored_gives_chunks_the_end_that_the_file_will_have() -> None:
+    """None, where it will have none; and one to those that had none."""
+    clocked = Clocked({0: 9999.0, 1: None, 2: 9999.0})
+    clocked.stored(ttl=None)
+    assert sorted(clocked.renewed) == [0, 2]
+    limited = Clocked({0: None, 1: 9999.0, 2: None})
+    limited.stored()
+    assert sorted(limited.renewed) == [0, 1, 2]
+
+
+def test_renewals_share_requests_that_are_answered_in_time() -> None:
+    """Each costs the server as much as storing the chunk: 256 at a time would be a time-out."""
+    clocked = Clocked(dict.fromkeys(range(50), 1.0))
+    clocked.stored()
+    sizes = [request.count("update:meta") for request in clocked.pool.requests]
+    assert sizes == [0, 1, 0, 16, 16, 16, 1]
+    assert sorted(clocked.renewed) == list(range(50))
 
 
 def test_stored_does_not_guess() -> None:
