@@ -81,7 +81,7 @@ def interrupted(state: Path, file: Path, **claim: Any) -> None:
     plan = replace(PLAN, size=size, chunks=chunk_count(size, PLAN.chunk_size))
 
     def work(journal: Journal) -> None:
-        journal.open(plan, 2)
+        journal.open(plan)
         journal.note_token(b"token \xff")
         journal.note_sent({0: b"0" * 32, 1: b"1" * 32}, flush=True)
         journal.note_held([1], SYSTEM_CLOCK)
@@ -111,7 +111,7 @@ def test_what_was_written_is_read(state: Path, file: Path) -> None:
     assert record is not None
     head = record.head
     assert (head.destination, head.path, head.name) == ("@alice", str(file), "a.bin")
-    assert (head.file_id, head.chunk_size, head.chunks, head.per_request) == ("file-1", 10, 3, 2)
+    assert (head.file_id, head.chunk_size, head.chunks) == ("file-1", 10, 3)
     assert (head.ttl, head.share_with, head.identity.size) == (60.0, ("@bob",), 25)
     assert record.token == b"token \xff"
     assert record.hashes == {0: b"0" * 32, 1: b"1" * 32}
@@ -123,7 +123,7 @@ def test_an_upload_that_ended_well_leaves_nothing(state: Path, file: Path) -> No
     """The journal goes with the commit."""
     with claimed(state, file) as journal:
         assert journal is not None
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
     assert list(state.iterdir()) == []
 
 
@@ -207,7 +207,7 @@ def test_a_torn_line_is_cut_off_by_the_next_call(state: Path, file: Path) -> Non
         torn.write(b'["sent",{"2":"77')
 
     def work(journal: Journal) -> None:
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
         journal.note_held([0], SYSTEM_CLOCK)
 
     fails(state, file, work)
@@ -281,7 +281,7 @@ def test_another_content_is_not_gone_on_with(
 def test_an_error_says_that_the_same_call_goes_on(state: Path, file: Path) -> None:
     """But not where the source has changed, which begins anew."""
     for cause, resumes in ((ConnectionLost("x"), True), (SourceChanged("x"), False)):
-        error = fails(state, file, lambda journal: journal.open(PLAN, 2), cause)
+        error = fails(state, file, lambda journal: journal.open(PLAN), cause)
         assert error.resumable == resumes
         assert ("goes on where this one ended" in error.remedy) == resumes
 
@@ -332,7 +332,7 @@ def test_the_refusal_names_the_process(state: Path, file: Path) -> None:
     command = [sys.executable, "-c", _CLAIM, str(state), str(file)]
     with claimed(state, file) as journal:
         assert journal is not None
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, input="")
     assert f"UploadInProgress: process {os.getpid()} is uploading" in done.stderr
 
@@ -359,7 +359,7 @@ def test_the_child_of_a_fork_has_no_journal(state: Path, file: Path) -> None:
     children: list[int] = []
 
     def work(journal: Journal) -> None:
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
         children.append(os.fork())
         if children == [0]:
             _as_child(state, file, journal, tell, hold)
@@ -445,7 +445,7 @@ logging.basicConfig(level="WARNING")
 state = Path(sys.argv[1])
 with claimed(state, Path(sys.argv[2])) as journal:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))
-    journal.open(PLAN, 2)
+    journal.open(PLAN)
     for index in range(3):
         journal.note_sent({index: bytes(32)}, flush=False)
     print(journal.kept, *state.iterdir())
