@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Callable, Optional, Union
 from xml.sax.saxutils import escape
 
+from atxfer._engine.journals import Journals
 from atxfer._operations.objects import Objects
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
@@ -83,12 +85,22 @@ def scripted(*script: Line, **config: Any) -> Iterator[tuple[ScriptedS3, S3Store
 class Bench:
     """Files in a store, by an engine of their own."""
 
-    def __init__(self, store: S3Store, width: int, *, encrypt: bool, **config: Any) -> None:
+    def __init__(
+        self,
+        store: S3Store,
+        width: int,
+        *,
+        encrypt: bool,
+        state: Optional[Path] = None,
+        **config: Any,
+    ) -> None:
         settings = {"backoff_initial": 0.0, "backoff_max": 0.0, "memory_budget": 64 << 20, **config}
         self.store = store
         self.reach = Reach.of("localhost:64", None, TransferConfig().but(**settings))
         self.destination = self.reach.engine.destination("s3", width)
-        self.objects = Objects(self.reach, store, self.destination, encrypt=encrypt)
+        self.objects = Objects(
+            self.reach, store, self.destination, encrypt=encrypt, journals=Journals(state)
+        )
 
     def upload(self, data: Any, name: Optional[str] = "a.bin") -> Receipt:
         """Upload a file."""

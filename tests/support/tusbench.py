@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Optional
 
+from atxfer._engine.journals import Journals
 from atxfer._operations.objects import Objects
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
@@ -31,6 +33,7 @@ class TusBench:
         encrypt: Whether files are sealed.
         headers: For each request.
         auth: For each request.
+        state: Where journals lie, or None to keep none.
         config: Further fields of the configuration.
     """
 
@@ -42,6 +45,7 @@ class TusBench:
         encrypt: bool = False,
         headers: Optional[Mapping[str, str]] = None,
         auth: Optional[Auth] = None,
+        state: Optional[Path] = None,
         **config: Any,
     ) -> None:
         settings = {"chunk_size": CHUNK, "backoff_initial": 0.0, "backoff_max": 0.0, **config}
@@ -51,7 +55,9 @@ class TusBench:
         self.reach = Reach.of("localhost:64", None, self.config)
         self.engine = self.reach.engine
         self.destination = self.engine.destination("tus", cap)
-        self.objects = Objects(self.reach, self.store, self.destination, encrypt=encrypt)
+        self.objects = Objects(
+            self.reach, self.store, self.destination, encrypt=encrypt, journals=Journals(state)
+        )
 
     def upload(self, source: Any, name: str = "a.bin") -> Receipt:
         """Upload something."""
