@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Optional, Union
@@ -28,15 +28,18 @@ from atxfer._operations.unfinished import journals_in
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig, setting
 from atxfer.model import Outcome, Receipt, RemoteFile, Result, SharedFile
+from atxfer.stores.options import Auth, Cert, HttpOptions, is_address
 
 __all__ = ["Client", "download_link"]
 
 
 class Client:
-    """Moves files to and from one atServer, by blocking calls.
+    """Moves files to and from one atServer or HTTP store, by blocking calls.
 
     Args:
-        address: The atSign whose server holds the files, as ``"@alice"``.
+        address: The atSign whose server holds the files, as ``"@alice"``; or a store:
+            ``"https://host/files/"`` of a tus 1.0 server, or ``"s3://bucket/prefix"``. What a store
+            can do, and how its files are named, is in docs/stores.md.
         directory: ``HOST:PORT`` of the atDirectory; ``ATXFER_DIRECTORY`` or ``root.atsign.org:64``.
         ca_file: A PEM file of certificate authorities to trust instead of the system's;
             ``ATXFER_CA_FILE``.
@@ -45,10 +48,21 @@ class Client:
         config: How fast, how patient, how large.
         state_dir: Where it is kept which shares were seen, and how far uploads are;
             ``ATXFER_STATE_DIR``, or ``atxfer`` in ``$XDG_STATE_HOME`` or ``~/.local/state``.
+        encrypt: Of a store: seal each file with a key of its own, which is in the link of its
+            receipt and nowhere else. By default a store keeps files as they are, for any other
+            program. Files of an atSign are always sealed.
+        endpoint_url: Of S3: a server other than Amazon's; ``ATXFER_ENDPOINT_URL``, or what boto3's
+            configuration says.
+        headers: Of a tus server: sent with each request to it.
+        auth: Of a tus server: name and password, or what returns the value of ``Authorization``; by
+            default those in ``.netrc``.
+        cert: Of a store: a client certificate in PEM, a file with its key or a pair of files.
 
     Raises:
-        ValueError: The address is no atSign, or the directory no ``HOST:PORT``.
+        ValueError: The address is neither an atSign nor a store, the directory is no ``HOST:PORT``,
+            or an argument doesn't go with the address.
         KeysError: The key file is missing, unreadable, readable by others, or another atSign's.
+        NotSupported: A package is missing: S3 needs ``atxfer[s3]``.
 
     Threads: a client may be shared; all its transfers to one server share one cap. It survives
     ``fork``: the child opens connections of its own.
@@ -64,17 +78,38 @@ class Client:
         passphrase: Optional[str] = None,
         config: Optional[TransferConfig] = None,
         state_dir: Optional[StrPath] = None,
+        encrypt: Optional[bool] = None,
+        endpoint_url: Optional[str] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        auth: Optional[Auth] = None,
+        cert: Optional[Cert] = None,
     ) -> None:
-        owner = normalise_atsign(address)
+        of_store = (encrypt, endpoint_url, headers, auth, cert)
+        if not is_address(address):
+            owner = normalise_atsign(address)
+            if any(value is not None for value in of_store):
+                raise ValueError(
+                    "encrypt, endpoint_url, headers, auth and cert are of stores, not of atSigns"
+                )
         reach = Reach.of(directory, ca_file, config)
-        path = find(owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
-        keys = AtKeys.read(path, owner, setting(passphrase, "ATXFER_PASSPHRASE"))
         self._config = reach.config
         self._engine = reach.engine
         state = state_folder(state_dir)
-        seen = Seen(state, owner, str(reach.directory.address))
-        home = Home(reach, keys, journals_in(state, reach.config))
-        self._site: Site = AtSite(home, seen)
+        journals = journals_in(state, reach.config)
+        if is_address(address):
+            from atxfer._operations.objectsite import open_site
+
+            if address.lower().startswith("s3:"):
+                endpoint_url = setting(endpoint_url, "ATXFER_ENDPOINT_URL")
+            options = HttpOptions(reach.ca_file, cert, headers or {}, auth, endpoint_url)
+            self._site: Site = open_site(
+                address, reach, options, encrypt=bool(encrypt), journals=journals
+            )
+        else:
+            path = find(owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
+            keys = AtKeys.read(path, owner, setting(passphrase, "ATXFER_PASSPHRASE"))
+            seen = Seen(state, owner, str(reach.directory.address))
+            self._site = AtSite(Home(reach, keys, journals), seen)
         _CLIENTS.add(self)
 
     # --- up
@@ -434,7 +469,7 @@ def download_link(
     """Download what a link leads to; neither an atSign nor keys are needed.
 
     Args:
-        link: What :meth:`Client.link` returned.
+        link: What :meth:`Client.link` returned: of a store, a URL.
         target: As for :meth:`Client.download`.
         directory: As for :class:`Client`.
         ca_file: As for :class:`Client`.
@@ -447,13 +482,19 @@ def download_link(
         FileExpired: Its time, or that of the file, is over.
         TransferError, OSError: As for :meth:`Client.download`.
     """
-    at = Link.parse(link)
+    at = None if is_address(link) else Link.parse(link)
     reach = Reach.of(directory, ca_file, config)
-    peers = Peers(reach)
     wish = Wish(target, progress)
+    peers = Peers(reach)
     try:
+        if at is None:
+            from atxfer._operations.objectsite import download_url
+
+            return download_url(reach, link, wish)
+        known = at
         return reach.engine.run(
-            lambda transfer: links.download(reach.engine, peers, at, wish, transfer), at.file_id
+            lambda transfer: links.download(reach.engine, peers, known, wish, transfer),
+            known.file_id,
         )
     finally:
         reach.engine.close()

@@ -39,8 +39,15 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "stores.answers": ("errors", "stores.base", "_net.records", "atprotocol"),
     "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
-    "stores.tus": (*GROUND, "stores.base", "stores.http"),
+    "stores.tus": (*GROUND, "stores.base", "stores.http", "stores.options"),
     "stores.http": ("errors", "waiting", "config", "_net", "_version"),
+    "stores.http.reading": ("errors", "waiting", "stores.base", "stores.http"),
+    "stores.web": (*GROUND, "stores.base", "stores.http"),
+    "stores.options": (),
+    "stores.opening": (
+        *GROUND,
+        *("stores.base", "stores.http", "stores.s3", "stores.tus", "stores.options"),
+    ),
     "stores.s3": (*GROUND, "stores.base", "stores.http"),
     "stores.attalk": (
         *GROUND,
@@ -56,6 +63,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "client": (
         *GROUND,
         *("_operations", "_engine", "_observe", "_format", "_crypto", "atprotocol"),
+        "stores.options",
     ),
     "doctor": (*GROUND, "_net", "_crypto", "atprotocol"),
     "_onboarding": (*GROUND, "_net", "_crypto", "atprotocol"),
@@ -94,6 +102,7 @@ FOREIGN = {
 DEFERRED = {
     "__init__": "import atxfer stays light",
     "_cli": "says what to install where click or rich is missing",
+    "client": "requests is heavy, and only HTTP stores need it",
     "_crypto.primitives": "Argon2id came with cryptography 44; only wrapped key files need it",
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",
     "_observe.prometheus": "an optional package",
@@ -105,6 +114,7 @@ DEFERRED = {
 WALL_CLOCK = {
     "stores.http": "a server may ask us to wait until some time of day",
     "waiting": "the clock itself",
+    "stores.web": "an address was said to end at a time of day",
     "stores.s3.bucket": "a signature bears the time of day",
     "_engine.journals": "an upload whose time is over is forgotten",
     "_catalog.pairkeys": "a key that was set aside is named by when",

@@ -13,6 +13,8 @@ from atxfer._cli.options import subcommand
 from atxfer._cli.settings import Settings
 from atxfer._cli.words import duration_text, size_text
 
+_LINKS = ("atxfer:", "https://", "http://")
+
 
 @subcommand("download")
 @click.argument("file", metavar="ID|LINK")
@@ -54,7 +56,7 @@ def _download(
     progress: Callable[[Progress], object],
     place: Mapping[str, Optional[str]],
 ) -> Result:
-    if not file.lower().startswith("atxfer:"):
+    if settings.is_store or not file.lower().startswith(_LINKS):
         with settings.client() as client:
             return client.download(file, target, progress=progress, **place)
     if any(place.values()):

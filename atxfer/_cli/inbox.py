@@ -32,7 +32,13 @@ def _patience(text: str) -> float:
 
 
 @subcommand("inbox")
-@click.option("--wait", type=_patience, default="0", help="Go on listening: 60, 15m, forever.")
+@click.option(
+    "--wait",
+    type=_patience,
+    metavar="DURATION",
+    default="0",
+    help="Go on listening: 60, 15m, forever.",
+)
 @click.option("--download", "folder", metavar="DIR", help="Download each file to this folder.")
 @click.option("--from", "owners", multiple=True, metavar="ATSIGN", help="Only what they share.")
 @click.option("--all", "everything", is_flag=True, help="Show what was seen before, too.")

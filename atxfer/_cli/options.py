@@ -32,6 +32,11 @@ class SharedOption(click.Option):
 
 _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--atsign",), {"metavar": "ATSIGN", "help": "Whose server: @alice, or alice."}),
+    (
+        ("--destination",),
+        {"metavar": "URL", "help": "A store instead: https://HOST/FILES/ or s3://BUCKET/PREFIX."},
+    ),
+    (("--endpoint-url",), {"metavar": "URL", "help": "Of S3: a server other than Amazon's."}),
     (("--directory",), {"metavar": "HOST:PORT", "help": "The atDirectory to ask."}),
     (("--ca-file",), {"metavar": "FILE", "help": "Certificate authorities to trust, in PEM."}),
     (("--keys-dir",), {"metavar": "DIR", "help": "Where @alice_key.atKeys lies."}),

@@ -30,6 +30,8 @@ class Settings:
     """What the options that every command takes say, for one run of the program."""
 
     atsign: Optional[str] = None
+    destination: Optional[str] = None
+    endpoint_url: Optional[str] = None
     directory: Optional[str] = None
     ca_file: Optional[str] = None
     keys_dir: Optional[str] = None
@@ -55,6 +57,11 @@ class Settings:
         return self.atsign
 
     @property
+    def is_store(self) -> bool:
+        """Whether files lie in a store, and not with an atSign: whoever names both means it."""
+        return bool(self.destination)
+
+    @property
     def places(self) -> Places:
         """Where directory, authorities and keys are, as the library takes it by name."""
         return {"directory": self.directory, "ca_file": self.ca_file, "keys_dir": self.keys_dir}
@@ -63,9 +70,18 @@ class Settings:
         self,
         config: Optional[atxfer.TransferConfig] = None,
         state_dir: Optional[str] = None,
+        encrypt: Optional[bool] = None,
     ) -> atxfer.Client:
-        """Return a client of that atSign."""
-        return atxfer.Client(self.address(), config=config, state_dir=state_dir, **self.places)
+        """Return a client of that atSign, or of the store."""
+        address = self.destination or self.address()
+        return atxfer.Client(
+            address,
+            config=config,
+            state_dir=state_dir,
+            encrypt=encrypt,
+            endpoint_url=self.endpoint_url if address.lower().startswith("s3:") else None,
+            **self.places,
+        )
 
     def each(self, items: Iterable[str], call: Callable[[str], None]) -> None:
         """Call for each item; one that fails is told of and doesn't disturb the others."""

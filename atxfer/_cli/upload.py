@@ -33,6 +33,7 @@ _PRESETS = ("development", "production", "high_performance", "original")
 @click.option("--format", type=click.Choice(_FORMATS), default="native", help="How it is kept.")
 @click.option("--namespace", metavar="NS", help="Of format attalk: the application's name space.")
 @click.option("--caption", metavar="TEXT", help="Of format attalk: what the message says.")
+@click.option("--encrypt/--no-encrypt", default=None, help="Of a store: seal the file, or not.")
 @click.option("--state-dir", metavar="DIR", help="Where it is kept how far uploads are.")
 def command(
     settings: Settings,
@@ -43,6 +44,7 @@ def command(
     format: str,  # noqa: A002  # the name of the option
     namespace: Optional[str],
     caption: Optional[str],
+    encrypt: Optional[bool],
     state_dir: Optional[str],
     **changes: Any,
 ) -> None:
@@ -54,14 +56,14 @@ def command(
     output = settings.output
     how: dict[str, Any] = {"share_with": share_with, "format": format}
     how.update(namespace=namespace, caption=caption)
-    if format != "native":
-        how["ttl"] = changes["ttl"]  # asked for, and not only wished: the format has a limit
+    if format != "native" or settings.is_store:
+        how["ttl"] = changes["ttl"]  # asked for, and not only wished: there are limits
     sources = [sys.stdin.buffer if file == "-" else file for file in files]
     if len(files) == 1:
         name = name or ("stdin" if files[0] == "-" else None)
         with (
             remind(settings, files, state_dir),
-            settings.client(_config(preset, changes), state_dir) as client,
+            settings.client(_config(preset, changes), state_dir, encrypt) as client,
             output.progress() as progress,
         ):
             receipt = client.upload(sources[0], name=name, progress=progress, **how)
@@ -71,7 +73,7 @@ def command(
         raise click.UsageError("--name is for one file")
     with (
         remind(settings, files, state_dir),
-        settings.client(_config(preset, changes), state_dir) as client,
+        settings.client(_config(preset, changes), state_dir, encrypt) as client,
         output.progress() as progress,
     ):
         for outcome in client.upload_many(sources, progress=progress, **how):

@@ -26,10 +26,10 @@ from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import choose_chunk_size
 from atxfer.model import Chunk, Receipt, RemoteFile, Result, chunk_count
-from atxfer.stores.base import ObjectInfo, ObjectStore, StoredFile, UploadPlan
+from atxfer.stores.base import ObjectInfo, ObjectReader, ObjectStore, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["Objects", "info_of"]
+__all__ = ["Objects", "ReadableObjects", "info_of"]
 
 T = TypeVar("T")
 
@@ -49,7 +49,90 @@ class _Cut:
     key: Optional[bytes]
 
 
-class Objects:
+class ReadableObjects:
+    """Objects that can be read.
+
+    Args:
+        reach: The engine, and how it is configured.
+        store: Where they are read.
+        destination: What all requests to it share.
+    """
+
+    def __init__(self, reach: Reach, store: ObjectReader, destination: Destination) -> None:
+        self._config = reach.config
+        self._engine = reach.engine
+        self._reader = store
+        self._destination = destination
+
+    def download(self, address: str, wish: Wish, transfer: Transfer) -> Result:
+        """Fetch an object, and return when it lies whole and verified at its target.
+
+        Args:
+            address: Of the object; of a sealed one with its key behind a ``#``.
+            wish: Where it is wanted.
+            transfer: For whom.
+        """
+        bare, key = _without_key(address)
+        info = self._stat(bare, transfer)
+        if key is None:
+            chunk_size = self._chunk_size(info.size, 0)
+            chunks = chunk_count(info.size, chunk_size)
+            remote = replace(_remote(info), chunk_size=chunk_size, chunks=chunks)
+            return self._fetch(remote, _stored(info, remote, 0), _as_it_is, wish, transfer)
+        manifest = self._manifest(info, key, transfer)
+        remote = _described(info, manifest)
+        sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
+        stored = _stored(info, remote, SEAL_OVERHEAD)
+        return self._fetch(remote, stored, sealer.open, wish, transfer)
+
+    def _fetch(
+        self,
+        remote: RemoteFile,
+        stored: StoredFile,
+        open_: Callable[[Chunk], Chunk],
+        wish: Wish,
+        transfer: Transfer,
+    ) -> Result:
+        job = DownloadJob(
+            file=remote,
+            download=self._reader.open_download(stored, transfer.wait),
+            capabilities=self._reader.capabilities,
+            destination=self._destination,
+            open_=open_,
+            target=wish.target,
+            overhead=stored.overhead,
+            progress=wish.progress,
+        )
+        summary = self._engine.download(job, transfer)
+        return Result(remote, summary.path, summary.statistics)
+
+    def _manifest(self, info: ObjectInfo, key: bytes, transfer: Transfer) -> Manifest:
+        start = max(0, info.size - MAX_TRAILER)
+        tail = self._call(
+            transfer, "trailer", lambda wait: self._reader.read(info, start, info.size, wait)
+        )
+        return open_trailer(tail, key, info.size)
+
+    def file(self, address: str, transfer: Transfer) -> RemoteFile:
+        """Return one object's description; of a sealed one, with its key, the file's."""
+        bare, key = _without_key(address)
+        info = self._stat(bare, transfer)
+        if key is None:
+            return _remote(info)
+        return _described(info, self._manifest(info, key, transfer))
+
+    def _chunk_size(self, size: int, overhead: int) -> int:
+        explicit = self._config.chunk_size
+        return choose_chunk_size(size, self._reader.capabilities, explicit, overhead=overhead)
+
+    def _stat(self, address: str, transfer: Transfer) -> ObjectInfo:
+        return self._call(transfer, "stat", lambda wait: self._reader.stat(address, wait))
+
+    def _call(self, transfer: Transfer, name: str, ask: Callable[[Wait], T]) -> T:
+        return self._engine.call(self._destination, name, ask, transfer)
+
+
+class Objects(ReadableObjects):
     """The files of one object store.
 
     Args:
@@ -59,6 +142,7 @@ class Objects:
         encrypt: Whether files that are uploaded are sealed.
         journals: Of this machine's unfinished uploads, or None to keep none. A sealed file has
             none: its keys are nowhere but in the receipt, and no journal holds a key.
+        place: What tells the store from others in journals; by default its destination's key.
     """
 
     def __init__(
@@ -69,11 +153,11 @@ class Objects:
         *,
         encrypt: bool,
         journals: Optional[Journals] = None,
+        place: Optional[str] = None,
     ) -> None:
-        self._config = reach.config
-        self._engine = reach.engine
+        super().__init__(reach, store, destination)
+        self._place = place or destination.key
         self._store = store
-        self._destination = destination
         self._encrypt = encrypt
         self._journals = journals if journals is not None and not encrypt else Journals(None)
 
@@ -84,19 +168,21 @@ class Objects:
         with open_source(
             order.source, name=order.name, max_file_size=None, wait=transfer.wait
         ) as source:
-            errand = Errand(source, self._destination.key)
+            errand = Errand(source, self._place)
             with self._journals.claim(errand, transfer.wait) as journal:
                 return or_anew(journal, source, lambda load: self._send(order, load, transfer))
 
     def _send(self, order: Order, load: Load, transfer: Transfer) -> Receipt:
         source = load.source
+        if self._store.learns:
+            self._call(transfer, "what it can do", self._store.learn)
         cut = self._sealed(source) if self._encrypt else self._plain(load)
         job = UploadJob(
             name=source.name,
             source=source,
             plan=cut.plan,
             upload=load.open_at(self._store, cut.plan, transfer.wait),
-            capabilities=self._store.capabilities.for_chunks(cut.plan.chunks),
+            capabilities=self._reader.capabilities.for_chunks(cut.plan.chunks),
             destination=self._destination,
             seal=cut.seal,
             overhead=cut.plan.overhead,
@@ -159,76 +245,11 @@ class Objects:
 
         return _Cut(plan, seal, key)
 
-    def _chunk_size(self, size: int, overhead: int) -> int:
-        explicit = self._config.chunk_size
-        return choose_chunk_size(size, self._store.capabilities, explicit, overhead=overhead)
-
-    # --- down
-
-    def download(self, address: str, wish: Wish, transfer: Transfer) -> Result:
-        """Fetch an object, and return when it lies whole and verified at its target.
-
-        Args:
-            address: Of the object; of a sealed one with its key behind a ``#``.
-            wish: Where it is wanted.
-            transfer: For whom.
-        """
-        bare, key = _without_key(address)
-        info = self._stat(bare, transfer)
-        if key is None:
-            chunk_size = self._chunk_size(info.size, 0)
-            chunks = chunk_count(info.size, chunk_size)
-            remote = replace(_remote(info), chunk_size=chunk_size, chunks=chunks)
-            return self._fetch(
-                remote, _stored(info, remote, 0), lambda chunk: chunk, wish, transfer
-            )
-        manifest = self._manifest(info, key, transfer)
-        remote = _described(info, manifest)
-        sealer = Sealer(manifest.file_key, manifest.file_id, manifest.chunks)
-        stored = _stored(info, remote, SEAL_OVERHEAD)
-        return self._fetch(remote, stored, sealer.open, wish, transfer)
-
-    def _fetch(
-        self,
-        remote: RemoteFile,
-        stored: StoredFile,
-        open_: Callable[[Chunk], Chunk],
-        wish: Wish,
-        transfer: Transfer,
-    ) -> Result:
-        job = DownloadJob(
-            file=remote,
-            download=self._store.open_download(stored, transfer.wait),
-            capabilities=self._store.capabilities,
-            destination=self._destination,
-            open_=open_,
-            target=wish.target,
-            overhead=stored.overhead,
-            progress=wish.progress,
-        )
-        summary = self._engine.download(job, transfer)
-        return Result(remote, summary.path, summary.statistics)
-
-    def _manifest(self, info: ObjectInfo, key: bytes, transfer: Transfer) -> Manifest:
-        start = max(0, info.size - MAX_TRAILER)
-        tail = self._call(
-            transfer, "trailer", lambda wait: self._store.read(info, start, info.size, wait)
-        )
-        return open_trailer(tail, key, info.size)
-
     # --- what is there
 
     def files(self, transfer: Transfer) -> list[RemoteFile]:
         """Return what lies below the store's address."""
         return [_remote(info) for info in self._call(transfer, "list", self._store.objects)]
-
-    def file(self, address: str, transfer: Transfer) -> RemoteFile:
-        """Return one object's description; of a sealed one, with its key, the file's."""
-        bare, key = _without_key(address)
-        info = self._stat(bare, transfer)
-        if key is None:
-            return _remote(info)
-        return _described(info, self._manifest(info, key, transfer))
 
     def delete(self, address: str, transfer: Transfer) -> None:
         """Remove an object."""
@@ -242,12 +263,6 @@ class Objects:
         info = self._stat(bare, transfer)
         url, _ = self._call(transfer, "link", lambda wait: self._store.url(info, ttl, wait))
         return url if key is None else _with_key(url, key)
-
-    def _stat(self, address: str, transfer: Transfer) -> ObjectInfo:
-        return self._call(transfer, "stat", lambda wait: self._store.stat(address, wait))
-
-    def _call(self, transfer: Transfer, name: str, ask: Callable[[Wait], T]) -> T:
-        return self._engine.call(self._destination, name, ask, transfer)
 
 
 def _as_it_is(chunk: Chunk) -> Chunk:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -27,6 +26,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Callable, Optional, Union
 
 from atxfer._engine.targets import atomic_write
@@ -34,6 +34,12 @@ from atxfer.config import setting
 from atxfer.errors import DeadlineExceeded
 from atxfer.model import SharedFile
 from atxfer.waiting import Deadline, Wait
+
+fcntl: Optional[ModuleType]
+try:
+    import fcntl
+except ImportError:  # this is no POSIX system: two programs at once may both show a share
+    fcntl = None
 
 __all__ = ["Seen", "state_folder"]
 
@@ -259,6 +265,8 @@ def _identity(file: SharedFile) -> Identity:
 
 
 def _has_locked(descriptor: int) -> bool:
+    if fcntl is None:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,1 +1,1 @@
-"""Where chunks lie; each module knows one protocol, none knows a thread."""
+"""Stores: where chunks lie. Each module knows one protocol, and none knows a thread."""

@@ -23,6 +23,7 @@ __all__ = [
     "Download",
     "Leftover",
     "ObjectInfo",
+    "ObjectReader",
     "ObjectStore",
     "Store",
     "StoredFile",
@@ -308,12 +309,16 @@ class Leftover:
     begun_at: Optional[float] = None
 
 
-class ObjectStore(Store, Protocol):
-    """A store whose files are objects: one behind the other lie all chunks, then a trailer.
+class ObjectReader(Protocol):
+    """Where objects are read: a store, or the URLs of one.
 
-    ``StoredFile.location`` holds what ``ObjectInfo`` does, under the same names. ``delete`` removes
-    the object, whichever chunks are named, and ``extend`` raises ChunkMissing if it is not there.
+    ``StoredFile.location`` holds what ``ObjectInfo`` does, under the same names.
     """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can take and give."""
+        ...
 
     def stat(self, address: str, wait: Wait) -> ObjectInfo:
         """Ask for one object, in one request.
@@ -332,6 +337,27 @@ class ObjectStore(Store, Protocol):
             ChunkMissing: It is gone.
             ChunkCorrupt: Its content is another one than ``info`` says.
         """
+        ...
+
+    def open_download(self, stored: StoredFile, wait: Wait) -> Download:
+        """Begin a download."""
+        ...
+
+
+class ObjectStore(ObjectReader, Store, Protocol):
+    """A store whose files are objects: one behind the other lie all chunks, then a trailer.
+
+    ``delete`` removes the object, whichever chunks are named, and ``extend`` raises ChunkMissing if
+    it is not there.
+    """
+
+    @property
+    def learns(self) -> bool:
+        """Whether ``learn`` is to be called before an upload: it is a request."""
+        ...
+
+    def learn(self, wait: Wait) -> None:
+        """Ask the server what it can do, on which ``capabilities`` depend; once is enough."""
         ...
 
     def objects(self, wait: Wait) -> Sequence[ObjectInfo]:

@@ -28,6 +28,7 @@ from boto3.s3.transfer import TransferConfig as S3Config
 from s3transfer.manager import TransferManager
 from tusclient.client import TusClient
 
+from tests.bench import s3
 from tests.servers.install import PACKAGES
 from tests.servers.s3 import S3Server, VersityGw
 from tests.servers.tus import Tusd
@@ -124,8 +125,26 @@ def timed() -> Iterator[list[float]]:
 
 
 def ours(part: str, stage: Stage) -> dict[str, Way]:
-    """Return the ways of atxfer to do a part; it has no stores of these kinds yet."""
+    """Return the ways of atxfer to do a part."""
+    if part == "small":
+        return {"100 x 8 KiB to S3, atxfer": lambda: s3_upload(stage, stage.small, 16)}
+    if part == "s3":
+        return {
+            f"64 MiB to S3, atxfer, {budget} MiB of memory": _large(stage, budget)
+            for budget in (16, 32, 64)
+        }
     return {}
+
+
+def _large(stage: Stage, budget: int) -> Way:
+    return lambda: s3_upload(stage, [stage.large], budget)
+
+
+def s3_upload(stage: Stage, paths: Sequence[Path], budget: int) -> float:
+    """Upload with atxfer's engine."""
+    server: S3Server = stage.server
+    bucket = server.new_bucket()
+    return s3.upload(server, stage.url, bucket, paths, width=WIDTH, budget=budget)
 
 
 # S3: s3transfer, and the floors
@@ -352,17 +371,17 @@ def ways_of(part: str, stage: Stage) -> dict[str, Way]:
             f"64 MiB to tus, tus-js-client, {TUS_WIDTH} parts": lambda: tus.tus_js(TUS_WIDTH),
         }
     elif part == "small":
-        s3 = S3Ways(stage)
+        bucket = S3Ways(stage)
         others = {
-            "100 x 8 KiB to S3, floor of http.client": lambda: s3.floor_of_sockets(stage.small),
-            "100 x 8 KiB to S3, floor of requests": lambda: s3.floor_of_requests(stage.small),
-            "100 x 8 KiB to S3, s3transfer": lambda: s3.s3transfer(stage.small),
+            "100 x 8 KiB to S3, floor of http.client": lambda: bucket.floor_of_sockets(stage.small),
+            "100 x 8 KiB to S3, floor of requests": lambda: bucket.floor_of_requests(stage.small),
+            "100 x 8 KiB to S3, s3transfer": lambda: bucket.s3transfer(stage.small),
         }
     else:
-        s3 = S3Ways(stage)
+        bucket = S3Ways(stage)
         others = {
-            "64 MiB to S3, floor of http.client": s3.floor_of_parts,
-            "64 MiB to S3, s3transfer": lambda: s3.s3transfer([stage.large]),
+            "64 MiB to S3, floor of http.client": bucket.floor_of_parts,
+            "64 MiB to S3, s3transfer": lambda: bucket.s3transfer([stage.large]),
         }
     return {**others, **ours(part, stage)}
 

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -17,6 +18,7 @@ from atxfer.errors import (
     ChecksumMismatch,
     ChunkCorrupt,
     ChunkMissing,
+    ConnectionLost,
     FileNotFound,
     LoginRefused,
     NotFound,
@@ -230,6 +232,30 @@ def test_an_upload_goes_on_where_it_stopped(s3: S3Server, bucket: str) -> None:
         put(upload, data, 1, 3)
         upload.commit(Wait())
     assert fetched(s3, bucket) == data
+
+
+def test_the_same_call_goes_on_with_what_the_server_holds(
+    gateway: Gateway, delay_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    """No part that is there is sent again, and no upload is left behind."""
+    server, bucket = gateway
+    proxy = delay_proxy(server)
+    file = tmp_path / "a.bin"
+    file.write_bytes(content(6 * PART))
+    proxy.cut(UP, only="partNumber=4&")
+    with s3_bench(
+        proxy.through(server.url), bucket, width=1, state=tmp_path, max_attempts=1
+    ) as bench:
+        with pytest.raises(ConnectionLost) as caught:
+            bench.upload(file)
+        assert caught.value.resumable
+    proxy.forget()
+    with s3_bench(proxy.through(server.url), bucket, width=1, state=tmp_path) as bench:
+        bench.upload(file)
+        assert bench.store.leftovers(Wait()) == []
+    sent = [line for line in (each.line for each in proxy.exchanges) if line.startswith("PUT")]
+    assert len(sent) == 3
+    assert fetched(server, bucket) == content(6 * PART)
 
 
 def test_what_did_not_end_is_listed_and_removed(s3: S3Server, bucket: str) -> None:

@@ -77,6 +77,16 @@ def test_a_plain_file_is_the_object(size: int) -> None:
         assert (result.file.name, result.file.size) == ("a.bin", size)
 
 
+def test_a_store_may_have_to_learn_what_its_server_can_do() -> None:
+    """By a request like any other: under a permit, and tried again; and once."""
+    with bench(encrypt=False, script="500 ok") as b:
+        b.store.learns = True
+        for _ in range(2):
+            b.upload(content(CHUNK))
+        assert b.store.requests[:3] == ["learn", "learn", "put 0-0"]
+        assert b.store.requests.count("learn") == 2
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_a_sealed_file_comes_back_by_its_link(size: int) -> None:
     """Neither its name nor a byte of it can be read in the store."""

@@ -14,6 +14,8 @@ from atxfer import Client
 from atxfer._crypto.primitives import aes_256_ctr_pkcs7_seal, base64_encode
 from atxfer._crypto.sharing import open_text, seal_text, unwrap_key
 from atxfer._format.base2e15 import encode
+from atxfer._net.pool import ConnectionPool
+from atxfer._operations.reach import Reach
 from atxfer.atprotocol.atkey import AtKey
 from atxfer.atprotocol.metadata import Metadata
 from atxfer.atprotocol.verbs import Update
@@ -494,9 +496,13 @@ def test_a_bad_line_harms_nothing(alice: Client, crowd: DevServer) -> None:
 class Writer:
     """Another program of @alice's that writes files in this format."""
 
-    def __init__(self, client: Client, world: DevServer) -> None:
-        self.key = atkeys_of(world, "@alice").self_key
-        self._records = client._home.records
+    def __init__(self, world: DevServer) -> None:
+        keys = atkeys_of(world, "@alice")
+        reach = Reach.of(f"{world.root_host}:{world.root_port}", world.ca_file, None)
+        self.key = keys.self_key
+        self.pool = ConnectionPool(
+            reach.directory, "@alice", login=keys, context=reach.context, config=reach.config
+        )
 
     def metadata(self, file_id: str, **members: Any) -> None:
         """Write the metadata."""
@@ -512,13 +518,15 @@ class Writer:
 
     def _put(self, name: str, value: str, metadata: Metadata) -> None:
         key = AtKey.self_(name, "@alice", "attalk")
-        self._records.ask_one(Update(key, value, metadata), Wait())
+        self.pool.ask(Update(key, value, metadata), Wait())
 
 
 @pytest.fixture
-def writer(alice: Client, crowd: DevServer) -> Writer:
+def writer(crowd: DevServer) -> Iterator[Writer]:
     """Return another program of @alice's."""
-    return Writer(alice, crowd)
+    writer = Writer(crowd)
+    yield writer
+    writer.pool.close()
 
 
 ID = "1752597942549_9396"

@@ -17,6 +17,7 @@ import pytest
 from atxfer import Cancelled, Client, NetworkError, SharedFile
 from atxfer.devserver import DevServer, FaultPlan
 from atxfer.errors import AtSignNotFound, LoginRefused, ServerFault
+from tests.support.lines import owner
 from tests.support.shares import Sharer, sharer
 from tests.support.until import until
 from tests.support.worlds import QUICK
@@ -217,6 +218,20 @@ def test_until_downloaded_nothing_is_seen(alice: Sharer, bob: Bob) -> None:
         assert ids(bob().inbox(until_downloaded=True)) == shared
 
 
+def test_what_still_lies_there_is_remembered(alice: Sharer, bob: Bob, tmp_path: Path) -> None:
+    """Each listing renews what is kept of the shares it meets."""
+    alice.share()
+    assert len(ids(bob().inbox())) == 1
+    (path,) = (tmp_path / "state").glob("*.json")
+    state = json.loads(path.read_text())
+    state["seen"][0][-1] -= 2 * 86_400.0  # it would be forgotten by now
+    path.write_text(json.dumps(state))
+    assert ids(bob().inbox()) == []
+    assert json.loads(path.read_text())["seen"][0][-1] == pytest.approx(
+        state["seen"][0][-1] + 2 * 86_400.0, abs=60.0
+    )
+
+
 def test_another_atsign_another_memory(
     alice: Sharer, bob: Bob, atserver: DevServer, tmp_path: Path
 ) -> None:
@@ -376,31 +391,27 @@ def test_a_notification_of_which_there_is_no_copy(
     assert found == shared
 
 
-def test_a_copy_that_is_older_than_its_notification(
+def test_a_notification_that_overtakes_its_record(
     atserver: DevServer, alice: Sharer, bob: Bob
 ) -> None:
-    """Real servers push the notification first: the record is read again a moment later."""
+    """Real servers push first, and write then: the record is read again a moment later."""
     file_id, times = alice.share(shared_at=1_700_000_000.0), []
-    copy = copy_of(file_id)
-    old = atserver.server("@bob").value(copy)
-    assert old is not None
-    for file in bob(backoff_initial=0.05).inbox(wait=LONG):
+
+    def share_once_it_was_read(reads: int) -> None:
+        until(lambda: atserver.counters["@bob"]["commands"]["llookup"] > reads)
+        atserver.faults.unpushed = 1.0
+        alice.share(file_id=file_id, shared_at=1_700_000_100.0)
+
+    for file in bob(backoff_initial=1.0, backoff_max=1.0).inbox(wait=LONG):
         times.append(file.shared_at)
         if len(times) == 2:
             break
-        alice.share(file_id=file_id, shared_at=1_700_000_100.0)
-        new = atserver.server("@bob").value(copy)
-        assert new is not None
-        atserver.server("@bob").alter(copy, old)
-        threading.Timer(0.0, _when_read, (atserver, copy, new)).start()
+        reads = atserver.counters["@bob"]["commands"]["llookup"]
+        threading.Thread(target=share_once_it_was_read, args=(reads,)).start()
+        with owner(atserver) as line:
+            line.ask(f"notify:update:@bob:{file_id}.files.atxfer@alice:newer")
+        atserver.idle()
     assert times == [1_700_000_000.0, 1_700_000_100.0]
-
-
-def _when_read(world: DevServer, key: str, value: str) -> None:
-    """Let a record be what it should be, once it was read as what it was."""
-    reads = world.counters["@bob"]["commands"].get("llookup", 0)
-    until(lambda: world.counters["@bob"]["commands"].get("llookup", 0) > reads)
-    world.server("@bob").alter(key, value)
 
 
 def test_what_is_taken_back_in_time_is_not_shown(alice: Sharer, bob: Bob) -> None:
@@ -433,16 +444,17 @@ class Listener(threading.Thread):
         end: What ended it, if it was an error.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, **order: Any) -> None:
         super().__init__()
         self._client = client
+        self._order = order
         self.found: list[SharedFile] = []
         self.end: Optional[BaseException] = None
 
     def run(self) -> None:
         """Listen until something ends it."""
         try:
-            for file in self._client.inbox(wait=None):
+            for file in self._client.inbox(wait=None, **self._order):
                 self.found.append(file)
         except BaseException as error:  # noqa: BLE001  # the test looks at it
             self.end = error
@@ -665,12 +677,14 @@ def test_a_server_that_is_away_takes_no_retries_from_ours(
     alice.share()
     atserver.server("@alice").stop()
     client = bob(backoff_initial=0.0, backoff_max=0.0, retry_burst=5)
-    with pytest.raises(ServerFault):
-        list(client.inbox(wait=0.3, from_=["@alice"]))
-    assert atserver.counters["@bob"]["errors"]["AT0021"] > 10
-    atserver.faults = FaultPlan.script("AT0011", verbs={"scan"}, atsigns={"@bob"})
+    listener = Listener(client, from_=["@alice"])
+    listener.start()
+    until(lambda: atserver.counters["@bob"]["errors"].get("AT0021", 0) > 20)
+    atserver.faults = FaultPlan.script("AT0011", verbs={"llookup"}, atsigns={"@bob"})
     assert ids(client.inbox()) == []
     assert atserver.faults.played
+    client.close()
+    listener.join()
 
 
 def test_from_an_atsign_that_does_not_exist(bob: Bob) -> None:

@@ -457,7 +457,7 @@ def test_chunks_are_of_mebibytes() -> None:
 
     capabilities = store("https://h/").capabilities
     mib = 1 << 20
-    for size in (1, 8 * mib, 8 * mib + 1, 10_000 * mib):
-        assert choose_chunk_size(size, capabilities, overhead=28) == 8 * mib
+    for size, chunk in ((1, 8), (8, 8), (9, 5), (160, 5), (161, 8), (256, 8), (10_000, 8)):
+        assert choose_chunk_size(size * mib, capabilities, overhead=28) == chunk * mib
     assert choose_chunk_size(5 * mib, capabilities, 1000) == 1000
     assert chunks_per_request(1000, capabilities) == 1

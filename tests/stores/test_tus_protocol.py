@@ -11,11 +11,11 @@ from requests.structures import CaseInsensitiveDict
 
 from atxfer.errors import NotSupported, ProtocolViolation
 from atxfer.stores.base import UploadPlan
+from atxfer.stores.http.reading import content_range
 from atxfer.stores.tus.credentials import Credentials, without_login
 from atxfer.stores.tus.protocol import (
     CORE,
     checksum_of,
-    content_range,
     epoch_seconds,
     features_of,
     metadata_header,

@@ -16,6 +16,8 @@ from tests.support.stores import FakeStore, FakeUpload
 class FakeObjects(FakeStore):
     """Keeps whole objects by address; requests take the words of the script as in FakeStore."""
 
+    learns = False
+
     def __init__(self, script: str = "") -> None:
         super().__init__(script)
         self.content: dict[str, bytes] = {}
@@ -34,6 +36,11 @@ class FakeObjects(FakeStore):
         """Return what is known of an object."""
         name = address.rpartition("/")[2]
         return ObjectInfo(address, name, len(self.content[address]), version="1")
+
+    def learn(self, wait: Wait) -> None:
+        """Ask for nothing, and never again."""
+        with self.request("learn", wait):
+            self.learns = False
 
     def stat(self, address: str, wait: Wait) -> ObjectInfo:
         """Look whether it is there."""

@@ -86,13 +86,7 @@ class Bench:
     """Files in a store, by an engine of their own."""
 
     def __init__(
-        self,
-        store: S3Store,
-        width: int,
-        *,
-        encrypt: bool,
-        state: Optional[Path] = None,
-        **config: Any,
+        self, store: S3Store, width: int, *, encrypt: bool, state: Optional[Path], **config: Any
     ) -> None:
         settings = {"backoff_initial": 0.0, "backoff_max": 0.0, "memory_budget": 64 << 20, **config}
         self.store = store
@@ -118,11 +112,17 @@ class Bench:
 
 @contextlib.contextmanager
 def s3_bench(
-    url: str, bucket: str, *, width: int = 3, encrypt: bool = False, **config: Any
+    url: str,
+    bucket: str,
+    *,
+    width: int = 3,
+    encrypt: bool = False,
+    state: Optional[Path] = None,
+    **config: Any,
 ) -> Iterator[Bench]:
-    """Yield a bench on a server; at the end nothing is left in flight."""
+    """Yield a bench on a server, with journals in a folder; at the end nothing is in flight."""
     with s3_store(url, bucket, width=width) as store:
-        bench = Bench(store, width, encrypt=encrypt, **config)
+        bench = Bench(store, width, encrypt=encrypt, state=state, **config)
         try:
             yield bench
         finally:

@@ -33,7 +33,7 @@ class TusBench:
         encrypt: Whether files are sealed.
         headers: For each request.
         auth: For each request.
-        state: Where journals lie, or None to keep none.
+        journals: Where journals of uploads lie, or None to keep none.
         config: Further fields of the configuration.
     """
 
@@ -45,7 +45,7 @@ class TusBench:
         encrypt: bool = False,
         headers: Optional[Mapping[str, str]] = None,
         auth: Optional[Auth] = None,
-        state: Optional[Path] = None,
+        journals: Optional[Path] = None,
         **config: Any,
     ) -> None:
         settings = {"chunk_size": CHUNK, "backoff_initial": 0.0, "backoff_max": 0.0, **config}
@@ -56,12 +56,16 @@ class TusBench:
         self.engine = self.reach.engine
         self.destination = self.engine.destination("tus", cap)
         self.objects = Objects(
-            self.reach, self.store, self.destination, encrypt=encrypt, journals=Journals(state)
+            self.reach,
+            self.store,
+            self.destination,
+            encrypt=encrypt,
+            journals=Journals(journals),
         )
 
-    def upload(self, source: Any, name: str = "a.bin") -> Receipt:
+    def upload(self, source: Any, name: str = "a.bin", progress: Any = None) -> Receipt:
         """Upload something."""
-        order = Order(source, name, None, None)
+        order = Order(source, name, None, progress)
         return self.engine.run(lambda transfer: self.objects.upload(order, transfer), name)
 
     def download(self, address: str) -> bytes:

@@ -11,6 +11,13 @@ statuses that it expects; sockets, time limits, cancellation, trust and foreign 
 
 from atxfer.stores.http.incoming import Incoming
 from atxfer.stores.http.statuses import error_for_status
-from atxfer.stores.http.transport import HttpTransport, Response, https_context
+from atxfer.stores.http.transport import HttpTransport, Response, https_context, netrc_login
 
-__all__ = ["HttpTransport", "Incoming", "Response", "error_for_status", "https_context"]
+__all__ = [
+    "HttpTransport",
+    "Incoming",
+    "Response",
+    "error_for_status",
+    "https_context",
+    "netrc_login",
+]

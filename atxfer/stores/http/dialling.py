@@ -27,7 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from atxfer._net.address import Address
-from atxfer._net.stream import SocketStream, interruptible
+from atxfer._net.stream import READ_SIZE, SocketStream, interruptible
 from atxfer.errors import ConnectionLost
 from atxfer.waiting import Deadline, Wait
 
@@ -189,7 +189,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read some bytes; 0 at the end of the connection."""
-        data = self._channel.read(len(buffer), self._exchange)
+        data = self._channel.read(min(len(buffer), READ_SIZE), self._exchange)
         buffer[: len(data)] = data
         return len(data)
 

@@ -91,7 +91,9 @@ class Incoming:
         length = int(told) if told.isascii() and told.isdigit() and not is_head else None
         fits = length is None or length <= max_bytes
         with self._telling():
-            parts = list(self._pieces(max_bytes + 1)) if fits else []
+            # In one piece where its length is known: put together, it would be held twice.
+            at_once = READ_SIZE if length is None else max(length, 1)
+            parts = list(self._pieces(max_bytes + 1, at_once)) if fits else []
         size = sum(map(len, parts))
         if size > max_bytes or not fits:
             raise ProtocolViolation(
@@ -100,7 +102,7 @@ class Incoming:
         # urllib3 1.26 lets a body end early without a word.
         if length is not None and size < length:
             raise self._cut_short()
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         """Let go of it; a connection whose answer was not read to its end is ended."""
@@ -119,11 +121,11 @@ class Incoming:
         # The last resort, for the answer of a transfer that ended before it did (R23).
         self.close()
 
-    def _pieces(self, size: int) -> Iterator[bytes]:
+    def _pieces(self, size: int, at_once: int = READ_SIZE) -> Iterator[bytes]:
         """Yield what comes, up to so many bytes."""
         raw: Any = self._answer.raw
         left = size
-        while left and (piece := raw.read(min(left, READ_SIZE), decode_content=False)):
+        while left and (piece := raw.read(min(left, at_once), decode_content=False)):
             left -= len(piece)
             self.position += len(piece)
             yield piece

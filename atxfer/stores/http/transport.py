@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import requests
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
 from urllib3.exceptions import HTTPError
 
 from atxfer._net.address import Address
@@ -37,7 +37,7 @@ from atxfer.stores.http.incoming import Incoming, ours
 from atxfer.stores.http.statuses import error_for_status
 from atxfer.waiting import Deadline, Wait
 
-__all__ = ["HttpTransport", "Response", "https_context"]
+__all__ = ["HttpTransport", "Response", "https_context", "netrc_login"]
 
 # The one protocol that is spoken; it is offered by ALPN, and chosen where ALPN is known.
 HTTP = "http/1.1"
@@ -375,6 +375,14 @@ def _proxies(url: str) -> dict[str, str]:
     if proxy is not None and not proxy.startswith("http:"):
         raise ProxyRefused("the proxy for http:// is not itself spoken to by http://")
     return {"http": proxy} if proxy else {}
+
+
+def netrc_login(url: str) -> Optional[tuple[str, str]]:
+    """Return name and password that ``.netrc`` has for the server of a URL, as requests finds them.
+
+    For servers that the user has named; never for those that somebody else's record leads to.
+    """
+    return get_netrc_auth(url)
 
 
 def _server(url: str) -> str:

@@ -45,7 +45,7 @@ _CAPABILITIES = Capabilities(
     max_read_bytes=_LARGEST_PART,
     max_chunk_bytes=_LARGEST_PART,
     min_chunk_bytes=_LEAST_PART,
-    max_chunks_per_delete=1000,  # what one page of ListParts tells of
+    max_chunks_per_delete=1000,  # parts that one answer lists ("ListParts")
     # One PUT for what is no larger than boto3's threshold for parts. Above it the smallest parts:
     # three of them fit the default memory_budget, so that three requests are in flight; of 8 MiB,
     # boto3's size, two would be. Larger ones only where there would be too many.
@@ -76,6 +76,7 @@ class S3Store:
     """
 
     capabilities = _CAPABILITIES
+    learns = False
 
     def __init__(
         self,
@@ -104,6 +105,9 @@ class S3Store:
             request_timeout=config.request_timeout,
         )
         self._sender = Sender(self._bucket, checksums=settings.checksums)
+
+    def learn(self, wait: Wait) -> None:
+        """Ask nothing: S3 is S3."""
 
     # --- files
 

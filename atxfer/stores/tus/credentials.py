@@ -5,16 +5,11 @@ from __future__ import annotations
 import base64
 import urllib.parse
 from collections.abc import Mapping
-from typing import Callable, Optional, Union
+from typing import Optional
+
+from atxfer.stores.options import Auth
 
 __all__ = ["Auth", "Credentials", "without_login"]
-
-Auth = Union[tuple[str, str], Callable[[], str]]
-"""Name and password, as with requests; or what returns the value of ``Authorization``.
-
-A callable is asked before each request, and once more when a server refuses what it said; so it
-may return ``"Bearer " + token`` of a token that it renews.
-"""
 
 
 class Credentials:

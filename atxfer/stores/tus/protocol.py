@@ -25,7 +25,6 @@ __all__ = [
     "VERSION",
     "Features",
     "checksum_of",
-    "content_range",
     "epoch_seconds",
     "features_of",
     "metadata_header",
@@ -130,20 +129,6 @@ def epoch_seconds(headers: Mapping[str, str], name: str) -> Optional[float]:
         return email.utils.parsedate_to_datetime(headers.get(name, "")).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-
-
-def content_range(headers: Mapping[str, str]) -> Optional[tuple[int, int, Optional[int]]]:
-    """Return where the content of a 206 begins and ends, and the length of the whole if it is told.
-
-    None if the header is not there, or can't be read.
-    """
-    text = headers.get("Content-Range", "").strip()
-    match = re.fullmatch(
-        r"bytes +([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", text, re.IGNORECASE
-    )
-    if match is None:
-        return None
-    return int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3])
 
 
 def checksum_of(digest: str, body: Union[bytes, memoryview]) -> str:

@@ -23,9 +23,9 @@ from atxfer.errors import (
 from atxfer.model import Chunk
 from atxfer.stores.base import Capabilities, Leftover, ObjectInfo, StoredFile, UploadPlan
 from atxfer.stores.http import HttpTransport
+from atxfer.stores.http.reading import Reader
 from atxfer.stores.tus.credentials import Auth, Credentials, without_login
 from atxfer.stores.tus.protocol import epoch_seconds, name_in, number_in, origin_of
-from atxfer.stores.tus.reading import Reader
 from atxfer.stores.tus.server import State, TusServer
 from atxfer.stores.tus.tokens import urls_in
 from atxfer.stores.tus.uploads import MAX_PARTS, PartsUpload, StreamUpload, TusUpload
@@ -35,9 +35,15 @@ __all__ = ["TusDownload", "TusStore"]
 
 _log = logging.getLogger("atxfer.tus")
 
-# tusd on S3 keeps what comes to it in pieces of 5 MiB and more (peers.md §3), and at 100 ms a
-# request this is 80 MiB/s for each connection; two of them fit into the default memory_budget.
-_CHUNK = 8 * MIB
+# Files that are one request, and chunks that go in order: at 100 ms a request, up to 80 MiB/s.
+_WHOLE = 8 * MIB
+
+# Parts that go side by side: three fit into the default memory_budget, as many as there are permits
+# by default. tusd on S3 can put parts together without fetching them only from 5 MiB on (S3's own
+# smallest part, peers.md §3).
+_PART = 5 * MIB
+
+_LADDER = ((_WHOLE, _WHOLE), (MAX_PARTS * _PART, _PART), (MAX_PARTS * _WHOLE, _WHOLE))
 
 _LARGEST_CHUNK = 1024 * MIB
 
@@ -89,14 +95,14 @@ class TusStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the server can take, as far as it has been asked: see :meth:`probe`."""
+        """What the server can take, as far as it has been asked: see :meth:`learn`."""
         return Capabilities(
             max_request_bytes=_LARGEST_CHUNK,
             max_read_bytes=_LARGEST_CHUNK,
             max_chunk_bytes=_LARGEST_CHUNK,
             max_chunks_per_delete=_ASKED_FOR,
-            chunk_ladder=((_CHUNK, _CHUNK),),
-            max_default_chunk=_CHUNK,
+            chunk_ladder=_LADDER,
+            max_default_chunk=_WHOLE,
             parallel=self._server.known.has("concatenation"),
             parallel_chunks=MAX_PARTS,
             # tusd locks a file for each of its readers, and looks only each two seconds whether
@@ -105,12 +111,12 @@ class TusStore:
         )
 
     @property
-    def is_probed(self) -> bool:
-        """Whether :meth:`probe` has succeeded."""
-        return self._server.has_told
+    def learns(self) -> bool:
+        """Whether the server was not asked yet what it can do."""
+        return not self._server.has_told
 
-    def probe(self, wait: Wait) -> None:
-        """Ask the server once what it can do, in one request.
+    def learn(self, wait: Wait) -> None:
+        """Ask the server what it can do, unless that is known; in one request.
 
         Raises:
             NotSupported: It speaks no tus 1.0.0.

@@ -11,21 +11,40 @@ Rules of this file (peers.md R22; scenario 15):
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Mapping
-from typing import Optional
+from typing import Optional, Protocol
 
 from atxfer.errors import ChunkCorrupt, ChunkMissing, NetworkError, ProtocolViolation
 from atxfer.stores.base import ObjectInfo
-from atxfer.stores.http import Incoming
-from atxfer.stores.tus.protocol import content_range
-from atxfer.stores.tus.server import TusServer
+from atxfer.stores.http.incoming import Incoming
 from atxfer.waiting import Wait
 
-__all__ = ["Reader"]
+__all__ = ["Origin", "Reader", "content_range"]
 
 # Bytes that are read though nobody wants them, rather than hang up.
 _DRAINED = 1 << 20
+
+
+class Origin(Protocol):
+    """The server of a file.
+
+    Attributes:
+        name: ``host:port``, for errors.
+        gives_parts: Whether it gives parts of a file; None as long as nobody has asked for one.
+    """
+
+    gives_parts: Optional[bool]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def get(self, url: str, headers: Mapping[str, str], wait: Wait) -> Incoming:
+        """Return the answer to a ``GET``: 200, 206, 404, 410, 412 or 416."""
+        ...
 
 
 class Reader:
@@ -38,7 +57,7 @@ class Reader:
     Threads: may be shared; but a whole that comes in one answer is read fastest by one.
     """
 
-    def __init__(self, server: TusServer, info: ObjectInfo) -> None:
+    def __init__(self, server: Origin, info: ObjectInfo) -> None:
         self._server = server
         self._info = info
         self._lock = threading.Lock()  # guards _whole
@@ -135,3 +154,17 @@ class Reader:
             )
         if given[2] is not None and given[2] != self._info.size:
             raise ChunkCorrupt(f"the file at {server} has another length by now")
+
+
+def content_range(headers: Mapping[str, str]) -> Optional[tuple[int, int, Optional[int]]]:
+    """Return where the content of a 206 begins and ends, and the length of the whole if it is told.
+
+    None if the header is not there, or can't be read.
+    """
+    text = headers.get("Content-Range", "").strip()
+    match = re.fullmatch(
+        r"bytes +([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", text, re.IGNORECASE
+    )
+    if match is None:
+        return None
+    return int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3])
