@@ -18,6 +18,7 @@ from atxfer._format.link import Link
 from atxfer._observe.progress import Callback
 from atxfer._operations import links
 from atxfer._operations.atsite import AtSite
+from atxfer._operations.bulk import Bulk
 from atxfer._operations.home import Home
 from atxfer._operations.orders import NATIVE, FileLike, Order, Reference, Wish
 from atxfer._operations.peers import Peers
@@ -48,7 +49,9 @@ class Client:
         config: How fast, how patient, how large.
         state_dir: Where it is kept which shares were seen, and how far uploads are;
             ``ATXFER_STATE_DIR``, or ``atxfer`` in ``$XDG_STATE_HOME`` or ``~/.local/state``.
-        encrypt: Of a store: seal each file with a key of its own, which is in the link of its
+        store: With an atSign: the store that holds the bulk of its files, as ``address`` names one;
+            keys, names, shares and links stay with the atServer. ``ATXFER_STORE``.
+        encrypt: Of a store alone: seal each file with a key of its own, which is in the link of its
             receipt and nowhere else. By default a store keeps files as they are, for any other
             program. Files of an atSign are always sealed.
         endpoint_url: Of S3: a server other than Amazon's; ``ATXFER_ENDPOINT_URL``, or what boto3's
@@ -78,38 +81,44 @@ class Client:
         passphrase: Optional[str] = None,
         config: Optional[TransferConfig] = None,
         state_dir: Optional[StrPath] = None,
+        store: Optional[str] = None,
         encrypt: Optional[bool] = None,
         endpoint_url: Optional[str] = None,
         headers: Optional[Mapping[str, str]] = None,
         auth: Optional[Auth] = None,
         cert: Optional[Cert] = None,
     ) -> None:
-        of_store = (encrypt, endpoint_url, headers, auth, cert)
-        if not is_address(address):
+        options = HttpOptions(None, cert, headers or {}, auth, endpoint_url)
+        if is_address(address):
+            if store is not None:
+                raise ValueError("a store goes with an atSign, whose server holds the keys")
+            bulk = None
+        else:
             owner = normalise_atsign(address)
-            if any(value is not None for value in of_store):
+            bulk = setting(store, "ATXFER_STORE")
+            if encrypt is not None or (bulk is None and options != HttpOptions()):
                 raise ValueError(
                     "encrypt, endpoint_url, headers, auth and cert are of stores, not of atSigns"
                 )
         reach = Reach.of(directory, ca_file, config)
+        options = replace(options, ca_file=reach.ca_file)
         self._config = reach.config
         self._engine = reach.engine
         state = state_folder(state_dir)
         journals = journals_in(state, reach.config)
+        self._site: Site
         if is_address(address):
             from atxfer._operations.objectsite import open_site
 
-            if address.lower().startswith("s3:"):
-                endpoint_url = setting(endpoint_url, "ATXFER_ENDPOINT_URL")
-            options = HttpOptions(reach.ca_file, cert, headers or {}, auth, endpoint_url)
-            self._site: Site = open_site(
+            self._site = open_site(
                 address, reach, options, encrypt=bool(encrypt), journals=journals
             )
         else:
             path = find(owner, setting(keys_dir, "ATXFER_KEYS_DIR"))
             keys = AtKeys.read(path, owner, setting(passphrase, "ATXFER_PASSPHRASE"))
             seen = Seen(state, owner, str(reach.directory.address))
-            self._site = AtSite(Home(reach, keys, journals), seen)
+            opened = None if bulk is None else Bulk.open(bulk, reach, options)
+            self._site = AtSite(Home(reach, keys, journals, opened), seen)
         _CLIENTS.add(self)
 
     # --- up

@@ -388,7 +388,9 @@ class LimitExceeded(TransferError):
 class FileTooLarge(LimitExceeded):
     """The file is larger than max_file_size."""
 
-    default_remedy = "Raise max_file_size if the server has the room, or split the file."
+    default_remedy = (
+        "Give the client a store for the bulk, or raise max_file_size if there is room."
+    )
 
 
 class RequestTooLarge(LimitExceeded):

@@ -102,6 +102,7 @@ FOREIGN = {
 DEFERRED = {
     "__init__": "import atxfer stays light",
     "_cli": "says what to install where click or rich is missing",
+    "_operations.bulk": "the same as for the client",
     "client": "requests is heavy, and only HTTP stores need it",
     "_crypto.primitives": "Argon2id came with cryptography 44; only wrapped key files need it",
     "_net.proxy": "requests is heavy, and only its reading of the environment is wanted",

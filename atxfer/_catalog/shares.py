@@ -13,7 +13,7 @@ from typing import Optional
 from atxfer._catalog.answers import check_stored, keys_of, maybe_value, record_of
 from atxfer._catalog.pairkeys import PairKey
 from atxfer._crypto.atkeys import AtKeys
-from atxfer._crypto.sharing import seal_text
+from atxfer._crypto.sharing import open_text, seal_text
 from atxfer._format.manifest import Manifest, manifest_name
 from atxfer._net.records import Records, ttl_ms
 from atxfer.atprotocol.atkey import AtKey
@@ -61,6 +61,23 @@ class AtServerShares:
         )
         key = self._key(manifest.file_id, pair.recipient)
         check_stored(self._records.ask_one(Update(key, value, metadata), wait))
+
+    def renew(self, manifest: Manifest, pair: PairKey, ttl: Optional[float], wait: Wait) -> None:
+        """Write the copy for one recipient anew, as a share of the time it was; gone stays gone."""
+        file_id = manifest.file_id
+        key = self._key(file_id, pair.recipient)
+        text = maybe_value(self._records.ask([Llookup(key, Mode.ALL)], wait).get(0))
+        if text is None:
+            return
+        value, metadata = record_of(text, file_id)
+        known = Manifest.from_text(
+            open_text(pair.key, value, metadata.iv_nonce),
+            self._keys.verify_data,
+            expected_owner=self._keys.atsign,
+            expected_file_id=file_id,
+        )
+        shared_at = known.shared_at if known.shared_at is not None else known.created_at
+        self.write(manifest, shared_at, pair, ttl, wait)
 
     def recipients(self, file_id: str, wait: Wait) -> Sequence[str]:
         """Return with whom a file is shared, in the order of their names."""

@@ -34,7 +34,11 @@ _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--atsign",), {"metavar": "ATSIGN", "help": "Whose server: @alice, or alice."}),
     (
         ("--destination",),
-        {"metavar": "URL", "help": "A store instead: https://HOST/FILES/ or s3://BUCKET/PREFIX."},
+        {"metavar": "ADDRESS", "help": "The same, or https://HOST/FILES/, or s3://BUCKET/PREFIX."},
+    ),
+    (
+        ("--store",),
+        {"metavar": "URL", "help": "With an atSign: a store for its bulk."},
     ),
     (("--endpoint-url",), {"metavar": "URL", "help": "Of S3: a server other than Amazon's."}),
     (("--directory",), {"metavar": "HOST:PORT", "help": "The atDirectory to ask."}),

@@ -31,6 +31,7 @@ class Settings:
 
     atsign: Optional[str] = None
     destination: Optional[str] = None
+    store: Optional[str] = None
     endpoint_url: Optional[str] = None
     directory: Optional[str] = None
     ca_file: Optional[str] = None
@@ -52,14 +53,15 @@ class Settings:
 
     def address(self) -> str:
         """Return the atSign to work for."""
-        if not self.atsign:
+        atsign = self.atsign if self.is_store else self.destination or self.atsign
+        if not atsign:
             raise click.UsageError("no atSign: name yours with --atsign or ATXFER_ATSIGN")
-        return self.atsign
+        return atsign
 
     @property
     def is_store(self) -> bool:
         """Whether files lie in a store, and not with an atSign: whoever names both means it."""
-        return bool(self.destination)
+        return "://" in (self.destination or "")
 
     @property
     def places(self) -> Places:
@@ -73,13 +75,16 @@ class Settings:
         encrypt: Optional[bool] = None,
     ) -> atxfer.Client:
         """Return a client of that atSign, or of the store."""
-        address = self.destination or self.address()
+        address = (self.destination or "") if self.is_store else self.address()
+        store = None if self.is_store else self.store
+        of_s3 = (store or address).lower().startswith("s3:")
         return atxfer.Client(
             address,
             config=config,
             state_dir=state_dir,
             encrypt=encrypt,
-            endpoint_url=self.endpoint_url if address.lower().startswith("s3:") else None,
+            store=store,
+            endpoint_url=self.endpoint_url if of_s3 else None,
             **self.places,
         )
 

@@ -112,13 +112,15 @@ def show(settings: Settings, receipt: Receipt) -> None:
     """Show what was uploaded, and what of it an earlier call had sent."""
     spent = receipt.statistics
     rate = receipt.size / spent.seconds if spent.seconds > 0 else 0.0
+    # Of a file that was sealed for a store, the link has the only key there is.
+    reference = receipt.link or receipt.file_id
     text = (
-        f"{receipt.file_id}  {receipt.name}: {size_text(receipt.size)} in"
+        f"{reference}  {receipt.name}: {size_text(receipt.size)} in"
         f" {duration_text(spent.seconds)} ({size_text(rate)}/s),"
         f" {counted(receipt.chunks, 'chunk')} in {counted(spent.requests, 'request')},"
         f" {spent.peak_in_flight} in flight at most; expires {moment_text(receipt.expires_at)}"
     )
-    settings.output.result(receipt.as_dict(), text, receipt.file_id)
+    settings.output.result(receipt.as_dict(), text, reference)
     if spent.resumed_bytes:
         there, size = size_text(spent.resumed_bytes), size_text(receipt.size)
         settings.output.note(f"resumed: {there} of {size} were there already")

@@ -33,6 +33,7 @@ class UploadJob:
         begin: Writes the first manifest, in one request, before any chunk; None if there is none.
         commit: Writes the last manifest, given the SHA-256 of the file in hex and where its chunks
             lie, in one request; None if there is none.
+        catalog: Whose permits the manifests need; by default ``destination``.
         overhead: Bytes that ``seal`` adds to a chunk.
         progress: Called back with how far it is.
         journal: Where to write down how far it is, for a later call, and what an earlier one left;
@@ -48,6 +49,7 @@ class UploadJob:
     seal: Callable[[Chunk], Chunk]
     begin: Optional[Callable[[Wait], None]] = None
     commit: Optional[Callable[[str, StoredFile, Wait], None]] = None
+    catalog: Optional[Destination] = None
     overhead: int = 0
     progress: Optional[Callback] = None
     journal: Optional[Journal] = None

@@ -17,6 +17,7 @@ from typing import Callable, Optional, TypeVar
 
 from atxfer._engine.attempt import Request
 from atxfer._engine.context import Context
+from atxfer._engine.destination import Destination
 from atxfer._engine.driver import Driver
 from atxfer._engine.earlier import Outdated
 from atxfer._engine.flight import Flight, flight
@@ -143,7 +144,7 @@ class UploadDriver(Driver[range, _Group]):
             self._resumption.ask()
             self._missing -= self._resumption.held
             if job.begin is not None:
-                self._ask("first manifest", job.begin)
+                self._ask("first manifest", job.begin, job.catalog)
             if job.upload.begins:
                 self._ask("begin", job.upload.begin)
             self._resumption.keep_token()
@@ -155,13 +156,16 @@ class UploadDriver(Driver[range, _Group]):
             stored = job.upload.commit(self.transfer.wait)
         commit = job.commit
         if commit is not None:
-            self._ask("last manifest", lambda wait: commit(job.source.sha256, stored, wait))
+            self._ask(
+                "last manifest", lambda wait: commit(job.source.sha256, stored, wait), job.catalog
+            )
         return stored
 
     # --- connections and manifests
 
-    def _ask(self, name: str, call: Callable[[Wait], T]) -> T:
-        return self.context.attempter.send(Request(name, call), self.destination, self.transfer)
+    def _ask(self, name: str, call: Callable[[Wait], T], at: Optional[Destination] = None) -> T:
+        destination = at if at is not None else self.destination
+        return self.context.attempter.send(Request(name, call), destination, self.transfer)
 
     def _prepare_connections(self, helpers: Flight[None]) -> None:
         """Log in as many connections as the chunks will use, but the one of the manifest."""

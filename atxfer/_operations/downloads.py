@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Optional
 
 from atxfer._catalog.received import file_id_of
-from atxfer._engine.destination import Destination
 from atxfer._engine.engine import Engine
 from atxfer._engine.jobs import DownloadJob
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import COMPLETE, Manifest, chunk_name
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._operations import receiving
-from atxfer._operations.files import stored_file
+from atxfer._operations.bulk import is_elsewhere
 from atxfer._operations.home import Home
 from atxfer._operations.orders import Wish
-from atxfer._operations.peers import Peer
+from atxfer._operations.origins import Origin, stored_file
+from atxfer._operations.peers import Peer, Peers
 from atxfer.atprotocol.atkey import AtKey
 from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.errors import (
@@ -30,12 +30,10 @@ from atxfer.errors import (
     TransferError,
 )
 from atxfer.model import RemoteFile, Result, SharedFile
-from atxfer.stores.base import Capabilities, Download
 
 __all__ = [
     "Claim",
     "Note",
-    "Origin",
     "download_any",
     "download_own",
     "download_shared",
@@ -48,21 +46,6 @@ _ASK = "Ask its owner to share it again; the target was left as it was."
 
 Note = Callable[[SharedFile], None]
 """Is told of a file of others' once it has arrived."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the chunks of one file come from.
-
-    Attributes:
-        download: The store's side.
-        capabilities: What the store can give.
-        destination: Whose permits its requests need.
-    """
-
-    download: Download
-    capabilities: Capabilities
-    destination: Destination
 
 
 @dataclass(frozen=True)
@@ -85,12 +68,20 @@ def download_own(home: Home, file_id: str, wish: Wish, transfer: Transfer) -> Re
     entry = home.entry(transfer, file_id)
     if entry.manifest.state != COMPLETE:
         raise FileNotFound("the upload of this file has not ended", file_id=file_id)
-    origin = Origin(
-        home.store.open_download(stored_file(entry.manifest), transfer.wait),
+    origin = _own_origin(home, entry.manifest, transfer)
+    return fetch(home.engine, entry.manifest, entry.remote_file(), origin, wish, transfer)
+
+
+def _own_origin(home: Home, manifest: Manifest, transfer: Transfer) -> Origin:
+    if is_elsewhere(manifest):
+        if home.bulk is not None and home.bulk.holds(manifest):
+            return home.bulk.origin(manifest, transfer)
+        return home.peers.web.origin(manifest, transfer)
+    return Origin(
+        home.store.open_download(stored_file(manifest), transfer.wait),
         home.store.capabilities,
         home.destination,
     )
-    return fetch(home.engine, entry.manifest, entry.remote_file(), origin, wish, transfer)
 
 
 def download_any(home: Home, file_id: str, wish: Wish, note: Note, transfer: Transfer) -> Result:
@@ -131,7 +122,7 @@ def download_shared(home: Home, claim: Claim, wish: Wish, note: Note, transfer: 
     shared = entry.shared_file()
     if shared.state != COMPLETE:
         raise ManifestInvalid("what is shared is no complete file", file_id=file_id)
-    origin = peer_origin(peer, entry.manifest, transfer)
+    origin = peer_origin(home.peers, peer, entry.manifest, transfer)
     try:
         result = fetch(home.engine, entry.manifest, shared, origin, wish, transfer)
     except ChunkMissing as error:
@@ -164,8 +155,10 @@ def _why_not(peer: Peer, claim: Claim, error: NotShared, transfer: Transfer) -> 
     return NotShared(f"{peer.atsign} does not share this file with us any more", file_id=file_id)
 
 
-def peer_origin(peer: Peer, manifest: Manifest, transfer: Transfer) -> Origin:
-    """Return where the chunks on another atSign's server come from."""
+def peer_origin(peers: Peers, peer: Peer, manifest: Manifest, transfer: Transfer) -> Origin:
+    """Return where the chunks of another atSign's file come from: its server, or a store."""
+    if is_elsewhere(manifest):
+        return peers.web.origin(manifest, transfer)
     return Origin(
         peer.store.open_download(stored_file(manifest), transfer.wait),
         peer.store.capabilities,

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from atxfer._catalog.base import Entry
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import Manifest
-from atxfer._format.sealing import SEAL_OVERHEAD
-from atxfer._operations import shares
+from atxfer._operations import links, shares
+from atxfer._operations.bulk import Bulk, elsewhere, is_elsewhere
 from atxfer._operations.home import Home
+from atxfer._operations.origins import stored_file
 from atxfer.errors import NotAuthorized
 from atxfer.model import RemoteFile
-from atxfer.stores.base import StoredFile
 from atxfer.waiting import Wait
 
-__all__ = ["delete", "entries", "extend", "stored_file"]
+__all__ = ["delete", "entries", "extend"]
 
 # Manifests are read so many to a request: each is about 1.5 KB on the wire.
 _MANIFESTS_PER_REQUEST = 64
 
 
 _NO_EXTENDING = "Extend it with the keys that the atSign was activated with, or upload it again."
-
-
-def stored_file(manifest: Manifest) -> StoredFile:
-    """Return the part of a manifest that a store understands."""
-    return StoredFile(
-        file_id=manifest.file_id,
-        owner=manifest.owner,
-        chunks=manifest.chunks,
-        location=manifest.location,
-        size=manifest.size,
-        chunk_size=manifest.chunk_size,
-        overhead=SEAL_OVERHEAD,
-    )
 
 
 def entries(home: Home, transfer: Transfer) -> list[Entry]:
@@ -50,7 +39,10 @@ def entries(home: Home, transfer: Transfer) -> list[Entry]:
 
 def extend(home: Home, file_id: str, ttl: float, transfer: Transfer) -> RemoteFile:
     """Let a file live so many seconds from now; return its new description."""
-    stored = stored_file(home.entry(transfer, file_id).manifest)
+    manifest = home.entry(transfer, file_id).manifest
+    if is_elsewhere(manifest):
+        return _renew(home, manifest, ttl, transfer)
+    stored = stored_file(manifest)
 
     def extend_range(indexes: range, wait: Wait) -> None:
         home.store.extend(stored, indexes, ttl, wait)
@@ -68,17 +60,44 @@ def extend(home: Home, file_id: str, ttl: float, transfer: Transfer) -> RemoteFi
     return home.entry(transfer, file_id).remote_file()
 
 
+def _renew(home: Home, manifest: Manifest, ttl: float, transfer: Transfer) -> RemoteFile:
+    """Give a file in a store another URL, and tell all who may read it."""
+    location = _bulk_of(home, manifest).renew(manifest, ttl, transfer)
+    fresh = replace(manifest, location=location)
+    home.call(transfer, "extend", lambda wait: home.catalog.write(fresh, ttl, wait))
+    shares.renew(home, fresh, ttl, transfer)
+    entry = home.entry(transfer, manifest.file_id)
+    links.renew(home, entry, transfer)
+    return entry.remote_file()
+
+
+def _bulk_of(home: Home, manifest: Manifest) -> Bulk:
+    """Return the store that a file lies in.
+
+    Raises:
+        NotSupported: The client was not given it.
+    """
+    if home.bulk is None or not home.bulk.holds(manifest):
+        raise elsewhere(manifest)
+    return home.bulk
+
+
 def delete(home: Home, file_id: str, transfer: Transfer) -> None:
     """Remove a file: shares and link first, then chunks, the manifest last.
 
     In this order nobody is led to what is gone, and a delete that was interrupted can be repeated.
     """
-    stored = stored_file(home.entry(transfer, file_id).manifest)
+    manifest = home.entry(transfer, file_id).manifest
+    bulk = _bulk_of(home, manifest) if is_elsewhere(manifest) else None
+    stored = stored_file(manifest)
 
     def delete_range(indexes: range, wait: Wait) -> None:
         home.store.delete(stored, indexes, wait)
 
     shares.unshare(home, file_id, (), transfer)
     home.call(transfer, "unlink", lambda wait: home.links.remove(file_id, wait))
-    home.each_range(transfer, stored, delete_range)
+    if bulk is not None:
+        bulk.delete(manifest, transfer)
+    else:
+        home.each_range(transfer, stored, delete_range)
     home.call(transfer, "delete", lambda wait: home.catalog.remove(file_id, wait))

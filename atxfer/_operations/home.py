@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from atxfer._catalog.atserver import AtServerCatalog
 from atxfer._catalog.base import Entry
@@ -16,6 +16,7 @@ from atxfer._engine.transfer import Transfer
 from atxfer._net.pool import ConnectionPool
 from atxfer._net.records import Records
 from atxfer._net.relay import Relay
+from atxfer._operations.bulk import Bulk
 from atxfer._operations.peers import Peers
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import chunks_per_delete, ranges
@@ -35,6 +36,7 @@ class Home:
         reach: The way to it.
         keys: Its owner's keys.
         journals: Of this machine's unfinished uploads, to it and to others.
+        bulk: The store that the chunks are put in, or None for the server itself.
 
     Attributes:
         place: What tells it from other servers, to people and in journals.
@@ -44,7 +46,9 @@ class Home:
     Threads: may be shared.
     """
 
-    def __init__(self, reach: Reach, keys: AtKeys, journals: Journals) -> None:
+    def __init__(
+        self, reach: Reach, keys: AtKeys, journals: Journals, bulk: Optional[Bulk] = None
+    ) -> None:
         self.reach = reach
         self.keys = keys
         self.owner = keys.atsign
@@ -64,7 +68,9 @@ class Home:
         self.destination = reach.engine.destination(
             f"atserver:{self.owner}", reach.config.max_concurrent_uploads
         )
-        self.place = f"{self.owner} ({reach.directory.address})"
+        where = str(reach.directory.address)
+        self.bulk = bulk
+        self.place = f"{self.owner} ({where if bulk is None else f'{where}, {bulk.place}'})"
         self.journals = journals
         self.peers = Peers(reach)
 
@@ -89,9 +95,13 @@ class Home:
         """Close all connections, to others' servers as well."""
         self.pool.close()
         self.peers.close()
+        if self.bulk is not None:
+            self.bulk.close()
 
     def drop(self) -> None:
         """Leave all connections to the parent, in the child of a fork."""
         self.pool.drop()
         self.relay.reset()
         self.peers.drop()
+        if self.bulk is not None:
+            self.bulk.drop()

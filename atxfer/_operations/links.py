@@ -19,7 +19,7 @@ from atxfer.atprotocol.errors import KeyNotFound
 from atxfer.errors import ChunkMissing, FileNotFound, LinkRevoked
 from atxfer.model import Result
 
-__all__ = ["download", "link", "unlink"]
+__all__ = ["download", "link", "renew", "unlink"]
 
 
 def link(home: Home, file_id: str, ttl: Optional[float], transfer: Transfer) -> str:
@@ -39,6 +39,14 @@ def link(home: Home, file_id: str, ttl: Optional[float], transfer: Transfer) -> 
     seconds = _shorter(ttl, entry)
     home.call(transfer, "link", lambda wait: home.links.write(found, entry.manifest, seconds, wait))
     return str(found)
+
+
+def renew(home: Home, entry: Entry, transfer: Transfer) -> None:
+    """Let the link of a file, if it has one, lead to the manifest as it is now."""
+    known = home.call(transfer, "link", lambda wait: home.links.find(entry.manifest.file_id, wait))
+    if known is not None:
+        found, ttl = known, _shorter(None, entry)
+        home.call(transfer, "link", lambda wait: home.links.write(found, entry.manifest, ttl, wait))
 
 
 def _shorter(ttl: Optional[float], entry: Entry) -> Optional[float]:
@@ -63,7 +71,7 @@ def download(engine: Engine, peers: Peers, at: Link, wish: Wish, transfer: Trans
     """
     peer = peers.peer(at.owner)
     manifest = _followed(peer, at, transfer)
-    origin = peer_origin(peer, manifest, transfer)
+    origin = peer_origin(peers, peer, manifest, transfer)
     try:
         remote = Entry(manifest, None).remote_file()
         return fetch(engine, manifest, remote, origin, wish, transfer)

@@ -13,6 +13,7 @@ from atxfer._crypto.public_key import PublicKey
 from atxfer._engine.destination import Destination
 from atxfer._engine.transfer import Transfer
 from atxfer._net.pool import ConnectionPool
+from atxfer._operations.bulk import WebOrigins
 from atxfer._operations.reach import Reach
 from atxfer.atprotocol.atkey import AtKey, normalise_atsign
 from atxfer.atprotocol.errors import KeyNotFound
@@ -102,6 +103,9 @@ class Peer:
 class Peers:
     """The servers of others that were needed so far.
 
+    Attributes:
+        web: What of theirs lies in stores.
+
     Threads: may be shared.
     """
 
@@ -109,6 +113,7 @@ class Peers:
         self._reach = reach
         self._lock = threading.Lock()  # guards _peers
         self._peers: dict[str, Peer] = {}
+        self.web = WebOrigins(reach)
 
     def peer(self, atsign: str) -> Peer:
         """Return the server of an atSign; nothing is sent.
@@ -129,6 +134,7 @@ class Peers:
         for peer in peers:
             peer.store.close()
             peer.pool.close()
+        self.web.close()
 
     def drop(self) -> None:
         """Leave all connections to the parent, in the child of a fork."""
@@ -137,3 +143,4 @@ class Peers:
         for peer in peers.values():
             peer.store.drop()
             peer.pool.drop()
+        self.web.drop()

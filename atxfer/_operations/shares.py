@@ -15,7 +15,16 @@ from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.errors import FileNotFound, SharingFailed, TransferError
 from atxfer.waiting import Wait
 
-__all__ = ["checked_recipients", "public_keys", "recipients", "share", "share_own", "unshare"]
+__all__ = [
+    "checked_recipients",
+    "extend",
+    "public_keys",
+    "recipients",
+    "renew",
+    "share",
+    "share_own",
+    "unshare",
+]
 
 # One request names so many copies, at the most, to delete or extend them: 1.5 KB each.
 _COPIES_PER_REQUEST = 64
@@ -124,6 +133,19 @@ def extend(home: Home, file_id: str, ttl: float, transfer: Transfer) -> None:
 
     parts = _parts(recipients(home, file_id, transfer))
     home.engine.for_each(home.destination, parts, renew, transfer, name="extend shares")
+
+
+def renew(home: Home, manifest: Manifest, ttl: float, transfer: Transfer) -> None:
+    """Write all copies of a manifest that has changed anew; they stay the shares they are."""
+    keys = public_keys(home, recipients(home, manifest.file_id, transfer), transfer)
+
+    def write(public: PublicKey, wait: Wait) -> None:
+        pair = home.pair_keys.obtain(public, wait)
+        home.shares.renew(manifest, pair, ttl, wait)
+
+    home.engine.for_each(
+        home.destination, list(keys.values()), write, transfer, name="extend shares"
+    )
 
 
 def _parts(atsigns: Sequence[str]) -> list[Sequence[str]]:

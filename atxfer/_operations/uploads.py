@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Callable, Optional
 
 from atxfer._engine.earlier import Load, Outdated, or_anew
 from atxfer._engine.jobs import UploadJob
@@ -15,12 +15,13 @@ from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, 
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._operations import shares
 from atxfer._operations.home import Home
+from atxfer._operations.objects import info_of
 from atxfer._operations.orders import Order
 from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import FileExpired, FileNotFound, ManifestInvalid, SharingFailed
-from atxfer.model import Receipt, Statistics, chunk_count
+from atxfer.model import Chunk, Receipt, Statistics, chunk_count
 from atxfer.stores.atserver import CHUNK_GRACE
-from atxfer.stores.base import StoredFile, UploadPlan
+from atxfer.stores.base import Store, StoredFile, UploadPlan
 
 __all__ = ["upload"]
 
@@ -61,7 +62,7 @@ def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
         TransferError: It is not.
         OSError: The source can't be read.
     """
-    most = home.config.max_file_size
+    most = home.config.max_file_size if home.bulk is None else None
     with open_source(
         order.source, name=order.name, max_file_size=most, wait=transfer.wait
     ) as opened:
@@ -81,13 +82,20 @@ def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
 
 
 def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
+    bulk = home.bulk
+    if bulk is not None:
+        bulk.learn(transfer)
     manifest = _manifest(home, load, transfer)
     ttl = order.ttl
     began = transfer.wait.clock.monotonic()
-    plan = UploadPlan(manifest.file_id, manifest.size, manifest.chunk_size, manifest.chunks, ttl)
+    plan = _plan(home, manifest, ttl)
+    store: Store = home.store if bulk is None else bulk.store
 
     def finished(sha256: str, stored: StoredFile) -> Manifest:
-        return replace(manifest, state=COMPLETE, sha256=sha256, location=stored.location)
+        location = stored.location
+        if bulk is not None:
+            location = bulk.location(info_of(stored), transfer.wait)
+        return replace(manifest, state=COMPLETE, sha256=sha256, location=location)
 
     def left() -> Optional[float]:
         return _ttl_left(ttl, transfer.wait.clock.monotonic() - began)
@@ -96,18 +104,34 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
         name=manifest.name,
         source=load.source,
         plan=plan,
-        upload=load.open_at(home.store, plan, transfer.wait),
-        capabilities=home.store.capabilities,
-        destination=home.destination,
-        seal=Sealer(manifest.file_key, manifest.file_id, manifest.chunks).seal,
+        upload=load.open_at(store, plan, transfer.wait),
+        capabilities=store.capabilities.for_chunks(plan.chunks),
+        destination=home.destination if bulk is None else bulk.destination,
+        seal=_seal(manifest),
         begin=lambda wait: home.catalog.write(manifest, ttl, wait),
         commit=lambda sha, stored, wait: home.catalog.write(finished(sha, stored), left(), wait),
+        catalog=home.destination,
         overhead=SEAL_OVERHEAD,
         progress=order.progress,
         journal=load.journal,
     )
     summary = home.engine.upload(job, transfer)
     return _Sent(finished(summary.sha256, summary.stored), left(), summary.statistics)
+
+
+def _plan(home: Home, manifest: Manifest, ttl: Optional[float]) -> UploadPlan:
+    """Return how the chunks are put: in a store as one object, which has one chunk at least."""
+    plan = UploadPlan(manifest.file_id, manifest.size, manifest.chunk_size, manifest.chunks, ttl)
+    if home.bulk is None:
+        return plan
+    overhead = SEAL_OVERHEAD if manifest.chunks else 0
+    return replace(plan, chunks=max(1, manifest.chunks), ttl=None, overhead=overhead)
+
+
+def _seal(manifest: Manifest) -> Callable[[Chunk], Chunk]:
+    if manifest.chunks:
+        return Sealer(manifest.file_key, manifest.file_id, manifest.chunks).seal
+    return lambda chunk: chunk  # the empty object of an empty file
 
 
 def _manifest(home: Home, load: Load, transfer: Transfer) -> Manifest:
@@ -133,11 +157,10 @@ def _manifest(home: Home, load: Load, transfer: Transfer) -> Manifest:
 
 def _new_manifest(home: Home, load: Load) -> Manifest:
     source, explicit = load.source, home.config.chunk_size
+    capabilities = (home.store if home.bulk is None else home.bulk.store).capabilities
     chunk_size = load.chunk_size(
         explicit,
-        lambda: choose_chunk_size(
-            source.size, home.store.capabilities, explicit, overhead=SEAL_OVERHEAD
-        ),
+        lambda: choose_chunk_size(source.size, capabilities, explicit, overhead=SEAL_OVERHEAD),
     )
     return Manifest(
         file_id=new_file_id(),

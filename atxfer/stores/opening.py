@@ -5,7 +5,7 @@ from __future__ import annotations
 import urllib.parse
 from dataclasses import dataclass
 
-from atxfer.config import TransferConfig
+from atxfer.config import TransferConfig, setting
 from atxfer.stores.base import ObjectStore
 from atxfer.stores.http import HttpTransport, https_context, netrc_login
 from atxfer.stores.options import HttpOptions, is_address
@@ -78,9 +78,12 @@ def _open_s3(
         raise ValueError(
             "headers and auth are for tus servers; S3 takes its credentials from where boto3 does"
         )
-    store = S3Store(address, transport, config, endpoint_url=options.endpoint_url)
-    host = urllib.parse.urlsplit(options.endpoint_url or "").netloc or address.split("/")[2]
-    return OpenStore(store, transport, address, f"s3:{host.rpartition('@')[2]}")
+    endpoint_url = setting(options.endpoint_url, "ATXFER_ENDPOINT_URL")
+    store = S3Store(address, transport, config, endpoint_url=endpoint_url)
+    host = urllib.parse.urlsplit(endpoint_url or "").netloc.rpartition("@")[2]
+    address = address.rstrip("/")
+    place = f"{address} ({host})" if host else address
+    return OpenStore(store, transport, place, f"s3:{host or address.split('/')[2]}")
 
 
 def _open_tus(

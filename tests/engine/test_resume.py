@@ -351,11 +351,10 @@ def test_ctrl_c_and_cancel_keep_it(file: Path, cap: int) -> None:
     hanging = threading.Event()
 
     def hang(name: str, in_flight: int) -> None:
-        if name.startswith("put") and len(store.chunks) >= 24:
+        if name.startswith("put"):
             hanging.set()
-            store.always["put"] = "hang"
 
-    store.before = hang
+    store.before, store.always = hang, {"put": "hang"}
     with remembering(file, store, cap=cap) as w:
         handle = w.submit(file)
         until(hanging.is_set)

@@ -230,6 +230,9 @@ def test_the_command_line(
     link = json.loads(out)["link"]
     assert said(capsys, "download", link, str(tmp_path / "got"))[0] == 0
     assert (tmp_path / "got").read_bytes() == content(100_000)
+    code, out, _ = said(capsys, "upload", str(source), "--encrypt", "--quiet")
+    assert said(capsys, "download", out.strip(), str(tmp_path / "again"))[0] == 0
+    assert (tmp_path / "again").read_bytes() == content(100_000)
     code, out, _ = said(capsys, "upload", str(source), "--quiet")
     file_id = out.strip()
     code, out, _ = said(capsys, "link", file_id, "--quiet")

@@ -78,6 +78,7 @@ def test_names_are_stable_and_different() -> None:
         "transfer.cancelled",
         "transfer.completed",
         "transfer.failed",
+        "transfer.resumed",
         "transfer.started",
     ]
 

@@ -6,9 +6,9 @@ from atxfer._crypto.readers import Owner, RecordOpener
 from atxfer._engine.jobs import DownloadJob
 from atxfer._engine.transfer import Transfer
 from atxfer._operations.attalk.places import Place, describe
-from atxfer._operations.downloads import Origin
 from atxfer._operations.home import Home
 from atxfer._operations.orders import Wish
+from atxfer._operations.origins import Origin
 from atxfer.model import Result
 from atxfer.stores.attalk.own import AtTalkStore
 from atxfer.stores.attalk.sealing import ChunkOpener, Copies

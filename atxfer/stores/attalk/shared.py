@@ -29,6 +29,7 @@ def shared_capabilities(config: TransferConfig) -> Capabilities:
         max_read_bytes=2 * config.max_request_bytes,
         max_chunk_bytes=config.max_request_bytes,
         parallel=False,
+        parallel_reads=False,
     )
 
 

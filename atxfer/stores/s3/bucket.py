@@ -187,7 +187,7 @@ class Bucket:
             self._keep(replace(used, region=failure.region))
             return ServerFault(
                 f"the bucket {self.place.bucket} lies in {failure.region}, not in {used.region}",
-                remedy=f"Set AWS_REGION={failure.region}.",
+                remedy=f"Set AWS_DEFAULT_REGION={failure.region}.",
             )
         theirs = timestamp(failure.headers.get("Date", ""))
         if theirs is None or not _is_skewed(failure, theirs - signed_at):

@@ -54,7 +54,10 @@ _CODES: dict[str, tuple[type[TransferError], Optional[str]]] = {
     "AccessDenied": (NotAuthorized, _POLICY),
     "AccountProblem": (NotAuthorized, "Ask the provider of the account."),
     "AllAccessDisabled": (NotAuthorized, "Ask the provider of the account."),
-    "AuthorizationHeaderMalformed": (LoginRefused, "Name the bucket's region with AWS_REGION."),
+    "AuthorizationHeaderMalformed": (
+        LoginRefused,
+        "Name the bucket's region with AWS_DEFAULT_REGION.",
+    ),
     "ExpiredToken": (LoginRefused, "Get new temporary credentials: `aws sso login`, or as before."),
     "InvalidAccessKeyId": (LoginRefused, _LOGIN),
     "InvalidToken": (LoginRefused, _LOGIN),
@@ -98,8 +101,8 @@ _CODES: dict[str, tuple[type[TransferError], Optional[str]]] = {
     "InvalidPart": (RequestRejected, "The server lost a part, or has another one: upload again."),
     "InvalidPartOrder": (RequestRejected, _GONE),
     "MethodNotAllowed": (NotSupported, _NO_SUCH),
-    "PermanentRedirect": (RequestRejected, "Name the bucket's region with AWS_REGION."),
-    "TemporaryRedirect": (RequestRejected, "Name the bucket's region with AWS_REGION."),
+    "PermanentRedirect": (RequestRejected, "Name the bucket's region with AWS_DEFAULT_REGION."),
+    "TemporaryRedirect": (RequestRejected, "Name the bucket's region with AWS_DEFAULT_REGION."),
 }
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -51,7 +51,7 @@ def test_a_bucket_in_another_region_is_asked_there() -> None:
     with scripted(moved, EMPTY) as (server, store):
         with pytest.raises(ServerFault, match="lies in eu-west-1, not in us-east-1") as caught:
             store.objects(Wait())
-        assert caught.value.remedy == "Set AWS_REGION=eu-west-1."
+        assert caught.value.remedy == "Set AWS_DEFAULT_REGION=eu-west-1."
         assert store.objects(Wait()) == []
         assert "/us-east-1/s3/" in scope(server.heard[0])
         assert "/eu-west-1/s3/" in scope(server.heard[1])
@@ -65,7 +65,7 @@ def test_a_region_that_was_believed_once_is_not_believed_for_ever() -> None:
             store.objects(Wait())
         with pytest.raises(RequestRejected, match="PermanentRedirect") as caught:
             store.objects(Wait())
-        assert "AWS_REGION" in caught.value.remedy
+        assert "AWS_DEFAULT_REGION" in caught.value.remedy
 
 
 def test_a_region_that_is_none_is_not_believed() -> None:
