@@ -47,11 +47,13 @@ class Errand:
         source: A regular file, opened by its path.
         destination: Where to: what tells the server from others.
         share_with: The atSigns it is to be shared with.
+        ttl: Seconds it is to live, or None for ever.
     """
 
     source: Source
     destination: str
     share_with: tuple[str, ...] = ()
+    ttl: Optional[float] = None
 
 
 class Journal:
@@ -154,7 +156,7 @@ class Journal:
             file_id=plan.file_id,
             chunk_size=plan.chunk_size,
             chunks=plan.chunks,
-            ttl=plan.ttl,
+            ttl=self._errand.ttl,
         )
 
     def _begin_at(self, length: int, line: bytes) -> None:

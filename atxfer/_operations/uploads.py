@@ -68,7 +68,7 @@ def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
     ) as opened:
         # Whoever can't be shared with is told of before anything is sent.
         keys = shares.public_keys(home, order.share_with, transfer) if order.share_with else {}
-        errand = Errand(opened, home.place, tuple(order.share_with))
+        errand = Errand(opened, home.place, tuple(order.share_with), order.ttl)
         with home.journals.claim(errand, transfer.wait) as journal:
             sent = or_anew(journal, opened, lambda load: _send(home, order, load, transfer))
     receipt = sent.receipt()

@@ -26,7 +26,7 @@ from atxfer.stores.base import UploadPlan
 from atxfer.waiting import SYSTEM_CLOCK, Wait
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PLAN = UploadPlan("file-1", 25, 10, 3, 60.0)
+PLAN = UploadPlan("file-1", 25, 10, 3, None)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def claimed(
 ) -> Iterator[Optional[Journal]]:
     """Claim the journal of an upload."""
     with open_source(file, name=name) as source:
-        errand = Errand(source, destination, ("@bob",))
+        errand = Errand(source, destination, ("@bob",), 60.0)
         with Journals(state).claim(errand, Wait()) as journal:
             yield journal
 
