@@ -45,11 +45,11 @@ class ServerFactory:
     def __call__(self, kind: type[S], **options: Any) -> S:
         """Start a server; keywords are those of its class."""
         server = kind(self._folder(kind.name), **options)
-        self.started.append(server)
         try:
             self._stack.enter_context(server)
         except NotInstalled as error:
             pytest.skip(str(error))
+        self.started.append(server)
         return server
 
     def one(self, kind: type[S]) -> S:

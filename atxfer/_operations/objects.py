@@ -7,12 +7,14 @@ behind a ``#``, and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Callable, Optional, TypeVar
 
 from atxfer._engine.destination import Destination
 from atxfer._engine.earlier import Load, or_anew
+from atxfer._engine.engine import Engine
 from atxfer._engine.jobs import DownloadJob, UploadJob
 from atxfer._engine.journal import Errand
 from atxfer._engine.journals import Journals
@@ -25,11 +27,12 @@ from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_tr
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import choose_chunk_size
+from atxfer.errors import Cancelled, DeadlineExceeded
 from atxfer.model import Chunk, Receipt, RemoteFile, Result, chunk_count
 from atxfer.stores.base import ObjectInfo, ObjectReader, ObjectStore, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["Objects", "ReadableObjects", "info_of"]
+__all__ = ["Objects", "ReadableObjects", "info_of", "tidy"]
 
 T = TypeVar("T")
 
@@ -190,6 +193,7 @@ class Objects(ReadableObjects):
             journal=load.journal,
         )
         summary = self._engine.upload(job, transfer)
+        tidy(self._engine, self._store, self._destination, summary.stored, transfer)
         info = info_of(summary.stored)
         return Receipt(
             file_id=info.address,
@@ -290,6 +294,18 @@ def _plan(
         overhead=overhead,
         trailer=trailer,
     )
+
+
+def tidy(
+    engine: Engine,
+    store: ObjectStore,
+    destination: Destination,
+    stored: StoredFile,
+    transfer: Transfer,
+) -> None:
+    """Remove what an upload has left, as far as that can be done: the file is there."""
+    with contextlib.suppress(Cancelled, DeadlineExceeded):
+        engine.outcomes(destination, stored.leavings, store.drop, transfer, name="leaving")
 
 
 def info_of(stored: StoredFile) -> ObjectInfo:

@@ -15,7 +15,7 @@ from atxfer._format.manifest import COMPLETE, UPLOADING, Manifest, new_file_id, 
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._operations import shares
 from atxfer._operations.home import Home
-from atxfer._operations.objects import info_of
+from atxfer._operations.objects import info_of, tidy
 from atxfer._operations.orders import Order
 from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import FileExpired, FileNotFound, ManifestInvalid, SharingFailed
@@ -116,6 +116,8 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
         journal=load.journal,
     )
     summary = home.engine.upload(job, transfer)
+    if bulk is not None:
+        tidy(home.engine, bulk.store, bulk.destination, summary.stored, transfer)
     return _Sent(finished(summary.sha256, summary.stored), left(), summary.statistics)
 
 

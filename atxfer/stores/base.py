@@ -128,6 +128,7 @@ class StoredFile:
         size: Bytes of the plain file.
         chunk_size: Bytes of each plain chunk but the last.
         overhead: Bytes that sealing has added to each chunk.
+        leavings: What the upload had to store beside them, and is of no use any more.
     """
 
     file_id: str
@@ -137,6 +138,7 @@ class StoredFile:
     size: int = 0
     chunk_size: int = 0
     overhead: int = 0
+    leavings: tuple[Leftover, ...] = ()
 
     def span(self, indexes: range) -> tuple[int, int]:
         """Return where these stored chunks begin and end, one behind the other."""

@@ -23,6 +23,11 @@ from tests.support.worlds import client_of, content
 
 pytest.importorskip("at_client")
 
+# The last release for Python 3.9 decrypts without the ivNonce of a record.
+needs_nonces = pytest.mark.xfail(
+    sys.version_info < (3, 10), reason="atsdk 0.2.58 leaves ivNonce out", strict=False
+)
+
 PROLOGUE = """
 import json, sys
 from at_client import AtClient
@@ -125,6 +130,7 @@ def test_scan_and_delete(atserver: DevServer, tmp_path: Path) -> None:
     assert after == []
 
 
+@needs_nonces
 @pytest.mark.interop
 def test_a_manifest_of_ours_is_a_plain_self_key(atserver: DevServer, tmp_path: Path) -> None:
     """Any client that holds the owner's keys reads it."""
@@ -135,6 +141,7 @@ def test_a_manifest_of_ours_is_a_plain_self_key(atserver: DevServer, tmp_path: P
     assert json.loads(text)["sha256"] == receipt.sha256
 
 
+@needs_nonces
 @pytest.mark.interop
 def test_a_share_of_ours_is_a_plain_shared_key(atserver: DevServer, tmp_path: Path) -> None:
     """Its recipient reads it, and so does its owner."""
@@ -161,6 +168,7 @@ def test_a_key_it_shared_is_the_one_we_use(atserver: DevServer, tmp_path: Path) 
     assert unwrap_key(wrapped, bobs.encryption_private) == pair_key
 
 
+@needs_nonces
 @pytest.mark.interop
 def test_what_we_keep_in_the_attalk_format_it_reads(atserver: DevServer, tmp_path: Path) -> None:
     """Metadata and chunks, as their owner; a chunk is the Base2e15 text of its bytes."""

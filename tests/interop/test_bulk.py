@@ -17,7 +17,7 @@ from atxfer.config import MIB
 from atxfer.devserver import DevServer
 from atxfer.errors import FileNotFound, LinkRevoked, NotShared, NotSupported
 from tests.servers.s3 import S3Server, VersityGw
-from tests.servers.tus import TusNode
+from tests.servers.tus import Tusd, TusNode
 from tests.stores.s3.conftest import _own_account
 from tests.support.worlds import content, sha256
 
@@ -132,6 +132,14 @@ def test_delete_leaves_nothing_in_the_store(pair: DevServer, server: Any, tmp_pa
     if isinstance(server, S3Server):
         bucket = place["store"].split("/")[2]
         assert server.client().list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_an_upload_leaves_no_parts_behind(pair: DevServer, tusd: Tusd, tmp_path: Path) -> None:
+    """The server has put them together; kept, they would take as much room again."""
+    before = set(tusd.data.iterdir())
+    with client_of(pair, tmp_path, store=tusd.url) as alice:
+        alice.upload(content(12 * MIB), name="a")
+    assert len(set(tusd.data.iterdir()) - before) == 2  # the object, and what is known of it
 
 
 def test_extend_renews_the_address_for_all_who_may_read(

@@ -156,7 +156,7 @@ def test_handles_and_many_files(atserver: DevServer, tmp_path: Path) -> None:
     assert isinstance(failed.error, FileNotFoundError)
 
 
-@pytest.mark.parametrize("address", ["", "https://host/files", "@", "@a b"])
+@pytest.mark.parametrize("address", ["", "ftp://host/files", "@", "@a b"])
 def test_what_is_no_atsign_is_refused(address: str) -> None:
     """A wrong address is an error of the call, before anything is read or sent."""
     with pytest.raises(ValueError, match="atSign"):

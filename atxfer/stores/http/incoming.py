@@ -63,10 +63,11 @@ class Incoming:
         """
         self._exchange.renew()
         with self._telling():
-            parts = list(self._pieces(size))
+            # In one piece: put together, it would be held twice.
+            parts = list(self._pieces(size, max(size, 1)))
         if sum(map(len, parts)) < size:
             raise self._cut_short()
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def skip(self, size: int) -> None:
         """Pass over so many bytes, keeping none; as long as some come, it has time."""
@@ -134,7 +135,9 @@ class Incoming:
         return ours(self._exchange, self._server, self._check_open)
 
     def _cut_short(self) -> ConnectionLost:
-        return ConnectionLost(f"{self._server} ended the connection within its answer")
+        lost = ConnectionLost(f"{self._server} ended the connection within its answer")
+        self._check_open(lost)  # urllib3 1.26 tells of our own closing in this way, too
+        return lost
 
 
 @contextlib.contextmanager

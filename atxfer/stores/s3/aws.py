@@ -14,6 +14,7 @@ sign-on, a process, a container's or an instance's service. Rules of this file:
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -141,10 +142,10 @@ class Account:
         """Have one thread look, however many ask."""
         with self._lock:
             look_up = self._look_up
-            is_first = look_up is None
-            if look_up is None:
+            is_ours = look_up is not None and look_up.process == os.getpid()
+            if look_up is None or not is_ours:  # that of a parent does not go on here (R28)
                 look_up = self._look_up = _LookUp(self._session, self._settle)
-        if is_first:
+        if not is_ours:
             look_up.begin()
         wait.acquire(look_up.ended.wait)
         error = look_up.error
@@ -170,6 +171,7 @@ class _LookUp(threading.Thread):
         super().__init__(name="atxfer-credentials", daemon=True)
         self._session = session
         self._settle = settle
+        self.process = os.getpid()
         self.found: Any = None
         self.frozen: Any = None
         self.error: Optional[AccessDenied] = None

@@ -197,13 +197,14 @@ class PartsUpload:
                 text = f"the object's checksum is {checksum}, which its parts don't have"
                 raise ChecksumMismatch(text, remedy=_REMEDY)
         elif not is_composite:
-            self._check_otherwise(etag, wait)
+            self._check_otherwise(sent, etag, wait)
             checksum = ""
         proof = Proof(self._plan.offset(1), checksum)
         return stored_file(self._bucket, self._plan, self._key, etag, proof)
 
-    def _check_otherwise(self, etag: str, wait: Wait) -> None:
-        if self._bucket.etags_are_md5s and etag.endswith(f"-{self._plan.chunks}"):
+    def _check_otherwise(self, sent: list[Sent], etag: str, wait: Wait) -> None:
+        is_of_md5s = self._bucket.etags_are_md5s and all(part.has_md5 for part in sent)
+        if is_of_md5s and etag.endswith(f"-{len(sent)}"):
             text = f"the object's ETag is {etag}, which its parts don't have"
             raise ChecksumMismatch(text, remedy=_REMEDY)
         answer = self._bucket.head(self._key, wait)

@@ -31,11 +31,13 @@ class Sent:
         etag: What the server calls it, without quotes.
         crc32: Its checksum, if the server keeps it; else empty.
         size: Bytes.
+        has_md5: Whether the ETag is known to be an MD5.
     """
 
     etag: str
     crc32: str
     size: int
+    has_md5: bool = False
 
 
 class Sender:
@@ -99,9 +101,10 @@ class Sender:
             if told != checksum:
                 raise _other(f"checksum {told} instead of {checksum}")
             self._is_proven = True
-        elif is_md5(etag) and has_md5_etags(headers) and etag != md5_hex(data):
+        has_md5 = is_md5(etag) and has_md5_etags(headers)
+        if has_md5 and not told and etag != md5_hex(data):
             raise _other(f"ETag {etag}, which is not its MD5")
-        return Sent(etag, told, len(data))
+        return Sent(etag, told, len(data), has_md5)
 
 
 def _other(what: str) -> ChunkCorrupt:

@@ -39,8 +39,8 @@ _log = logging.getLogger("atxfer.tus")
 _WHOLE = 8 * MIB
 
 # Parts that go side by side: three fit into the default memory_budget, as many as there are permits
-# by default. tusd on S3 can put parts together without fetching them only from 5 MiB on (S3's own
-# smallest part, peers.md §3).
+# by default. From 5 MiB on, which is S3's own smallest part, tusd on S3 can put parts together
+# without fetching them.
 _PART = 5 * MIB
 
 _LADDER = ((_WHOLE, _WHOLE), (MAX_PARTS * _PART, _PART), (MAX_PARTS * _WHOLE, _WHOLE))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Optional
 
 from atxfer.errors import (
@@ -265,7 +265,8 @@ class PartsUpload(TusUpload):
             headers = {"Upload-Concat": f"final;{urls}", **self._named}
             self._final = self._server.concatenate(headers, wait)
         self._check_whole(self._final, wait)
-        return self._stored_at(self._final)
+        removable = self._server.known.has("termination")
+        return replace(self._stored_at(self._final), leavings=self._leavings if removable else ())
 
     def _check_whole(self, url: str, wait: Wait) -> None:
         state = self._server.state(url, wait)
@@ -280,12 +281,7 @@ class PartsUpload(TusUpload):
             )
 
     @property
-    def leavings(self) -> Sequence[Leftover]:
-        """What is of no use any more once ``commit`` has succeeded.
-
-        Most servers keep the parts as files of their own, so that the whole takes twice its room.
-        """
-        if self._final is None:
-            return ()
+    def _leavings(self) -> tuple[Leftover, ...]:
+        """The parts, which most servers keep: they and the whole take twice its room."""
         urls = [*self._useless, *(part.url for part in self._resources if part.url is not None)]
         return tuple(Leftover(url, token_of(url)) for url in urls)

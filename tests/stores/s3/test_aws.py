@@ -23,6 +23,7 @@ from atxfer.stores.http import HttpTransport, https_context
 from atxfer.stores.s3 import S3Store
 from atxfer.stores.s3.aws import Account, Settings, presigned, signed
 from atxfer.waiting import Wait
+from tests.support.until import until
 
 # The examples of Amazon's documentation ("Signature Calculations: Examples", API reference of S3).
 EXAMPLE = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -281,6 +282,23 @@ def test_where_no_thread_can_be_started_the_caller_looks(
     slow.go.set()
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert "AKIAIOSFODNN7EXAMPLE" in sign(Account())["Authorization"]
+
+
+def test_a_child_makes_a_look_up_of_its_own(
+    slow: SlowSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread of its parent's is not in it (R28)."""
+    account, wait = Account(), Wait()
+    threading.Timer(0.0, wait.cancel).start()
+    with pytest.raises(Cancelled):
+        sign(account, wait)
+    until(lambda: slow.looks == 1)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with ThreadPoolExecutor(1) as threads:
+        made = threads.submit(sign, account)
+        until(lambda: slow.looks == 2)
+        slow.go.set()
+        assert "AKIAIOSFODNN7EXAMPLE" in made.result()["Authorization"]
 
 
 def temporary(hours: float, refreshed: list[str]) -> RefreshableCredentials:

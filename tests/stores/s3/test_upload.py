@@ -355,6 +355,16 @@ def test_a_server_that_was_seen_to_make_etags_of_md5s_is_held_to_it() -> None:
             send(store)
 
 
+def test_some_encryptions_make_other_etags_there_too() -> None:
+    """A server that makes ETags of MD5s makes none of what a key service encrypts."""
+    encrypted = [taken(part, x_amz_server_side_encryption="aws:kms") for part in PARTS]
+    other = completed("0123456789abcdef0123456789abcdef-3")
+    with scripted(CREATED, *encrypted, other, stat(12)) as (server, store):
+        vars(store)["_bucket"].etags_are_md5s = True
+        send(store)
+        assert server.asked[-1] == "HEAD /x"
+
+
 # --- an upload that goes on
 
 
