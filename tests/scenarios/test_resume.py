@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from atxfer.devserver import DevServer, FaultPlan
 from atxfer.errors import ConnectionLost, FileNotFound, ServerFault, SourceChanged
 from atxfer.model import Progress
 from atxfer.waiting import Wait
+from tests.support.until import until
 from tests.support.worlds import client_of, content, sha256
 
 SIZE = 2_000_000
@@ -283,14 +285,19 @@ def test_a_file_that_changes_while_it_is_resumed(
     """It is SourceChanged as ever; and then a new upload."""
     left = interrupted(atserver, alice, source)
 
+    begun, edited = threading.Event(), threading.Event()
+
     def edit(progress: Progress) -> None:
-        if progress.resumed:
+        if progress.resumed and not begun.is_set():
+            begun.set()
             source.write_bytes(content(SIZE, seed=2))
+            edited.set()
 
     with client_of(atserver, progress_interval=0.0) as client:
         with pytest.raises(SourceChanged) as caught:
             client.upload(source, progress=edit)
         assert not caught.value.resumable
+        until(edited.is_set)
         assert list(client.files()) == []
         begins_anew(client, source, left)
 
