@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from atxfer.errors import ConnectionLost, SourceChanged, TransferError, UploadIn
 from atxfer.model import chunk_count
 from atxfer.stores.base import UploadPlan
 from atxfer.waiting import SYSTEM_CLOCK, Wait
+from tests.support.clock import FakeClock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLAN = UploadPlan("file-1", 25, 10, 3, None)
@@ -45,12 +47,16 @@ def state(tmp_path: Path) -> Path:
 
 @contextmanager
 def claimed(
-    state: Path, file: Path, destination: str = "@alice", name: Optional[str] = None
+    state: Path,
+    file: Path,
+    destination: str = "@alice",
+    name: Optional[str] = None,
+    wait: Optional[Wait] = None,
 ) -> Iterator[Optional[Journal]]:
     """Claim the journal of an upload."""
     with open_source(file, name=name) as source:
         errand = Errand(source, destination, ("@bob",), 60.0)
-        with Journals(state).claim(errand, Wait()) as journal:
+        with Journals(state).claim(errand, wait if wait is not None else Wait()) as journal:
             yield journal
 
 
@@ -343,9 +349,9 @@ def _as_child(state: Path, file: Path, journal: Journal, told: int, hold: int) -
         journal.note_sent({0: b"0" * 32}, flush=True)
         with pytest.raises(UploadInProgress), claimed(state, file):
             pass
+        journal.close()
         os.write(told, b"!")
         os.read(hold, 1)
-        journal.close()
         os._exit(0)
     finally:
         os._exit(1)
@@ -501,19 +507,12 @@ def test_what_the_server_has_let_go_is_forgotten(state: Path, file: Path) -> Non
 
 
 def test_listing_disturbs_nobody(state: Path, file: Path) -> None:
-    """The moment for which it holds a lock is waited for."""
+    """A lock that is held for a moment is waited for."""
     interrupted(state, file)
-    stop = threading.Event()
-
-    def keep_listing() -> None:
-        while not stop.is_set():
-            Journals(state).unfinished()
-
-    lister = threading.Thread(target=keep_listing)
-    lister.start()
-    try:
-        for _ in range(20):
-            interrupted(state, file)
-    finally:
-        stop.set()
-        lister.join()
+    lister = os.open(the_journal(state), os.O_RDWR)
+    fcntl.flock(lister, fcntl.LOCK_EX)
+    clock = FakeClock(on_wait=lambda seconds: fcntl.flock(lister, fcntl.LOCK_UN))
+    with claimed(state, file, wait=Wait(clock=clock)) as journal:
+        assert journal is not None
+        assert journal.record is not None
+    os.close(lister)
