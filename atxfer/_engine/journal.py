@@ -99,18 +99,13 @@ class Journal:
         self.record = None
         self.kept = False
 
-    def open(self, plan: UploadPlan, per_request: int) -> None:
-        """Go on with the earlier upload, or write the head of a new one.
-
-        Args:
-            plan: How the file is cut up.
-            per_request: How many chunks share a request.
-        """
+    def open(self, plan: UploadPlan) -> None:
+        """Go on with the earlier upload, or write the head of a new one."""
         if self.record is not None:
             self._token = self.record.token
             self._begin_at(self.record.length, lines.process_line())  # what is torn goes
         else:
-            self._begin_at(0, self._head(plan, per_request).line() + lines.process_line())
+            self._begin_at(0, self._head(plan).line() + lines.process_line())
 
     def note_token(self, token: bytes) -> None:
         """Keep what the store knows the upload by, if that is new."""
@@ -151,7 +146,7 @@ class Journal:
         self.kept = False
         self._close()  # the lock is the parent's as well, and stays
 
-    def _head(self, plan: UploadPlan, per_request: int) -> Head:
+    def _head(self, plan: UploadPlan) -> Head:
         return Head(
             destination=self._errand.destination,
             path=str(self._errand.source.path),
@@ -161,7 +156,6 @@ class Journal:
             file_id=plan.file_id,
             chunk_size=plan.chunk_size,
             chunks=plan.chunks,
-            per_request=per_request,
             ttl=self._errand.ttl,
         )
 

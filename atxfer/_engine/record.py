@@ -50,7 +50,6 @@ class Head:
         file_id: What the server knows it by.
         chunk_size: Bytes of each chunk but the last.
         chunks: How many.
-        per_request: How many of them share a request.
         ttl: Seconds it is to live, or None for ever.
     """
 
@@ -62,7 +61,6 @@ class Head:
     file_id: str
     chunk_size: int
     chunks: int
-    per_request: int
     ttl: Optional[float]
 
     def line(self) -> bytes:

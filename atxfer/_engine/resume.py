@@ -50,25 +50,18 @@ class Resumption:
         record = job.journal.record if job.journal is not None else None
         self._known = record.hashes if record is not None else {}
         self._confirmed = record.confirmed if record is not None else set()
-        self._fits = record is None or record.head.per_request == per_request
         self._resumes = record is not None
         self.held: frozenset[int] = frozenset()
 
     def open(self) -> None:
-        """Write down what is about to be done, before anything is sent.
-
-        Raises:
-            Outdated: The store keeps whole requests, and they have other bounds now.
-        """
-        capabilities, plan = self._job.capabilities, self._job.plan
-        if not (self._fits or capabilities.divisible):
-            raise Outdated("the chunks of a request are others now")
+        """Write down what is about to be done, before anything is sent."""
+        plan = self._job.plan
         # A single request that succeeds or fails as a whole leaves nothing to go on with.
-        if self._resumes or plan.chunks > self._per_request or not capabilities.parallel:
-            if self._journal is not None:
-                self._journal.open(plan, self._per_request)
-        else:
+        is_one = plan.chunks <= self._per_request and self._job.capabilities.parallel
+        if is_one and not self._resumes:
             self._journal = None
+        if self._journal is not None:
+            self._journal.open(plan)
 
     def ask(self) -> None:
         """Ask the server what it holds of an earlier call.
@@ -108,8 +101,7 @@ class Resumption:
             raise Outdated("the file has changed, though it doesn't look so")
         fresh = {i: digest for i, digest in hashes.items() if i not in self._known}
         self._journal.note_sent(fresh, flush=not self._job.capabilities.parallel)
-        there = self.held & hashes.keys()
-        return there if self._job.capabilities.divisible or there == hashes.keys() else frozenset()
+        return self.held & hashes.keys()
 
     def landed(self, indexes: Sequence[int]) -> None:
         """Write down which chunks the server has confirmed."""

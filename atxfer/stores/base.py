@@ -53,8 +53,6 @@ class Capabilities:
             store appends: what it holds can't be sent again.
         parallel_chunks: Where they may, only for files of at most so many chunks, or None for all.
         parallel_reads: Whether several requests may read chunks of one file at a time.
-        divisible: Whether the chunks that share a request are stored one by one. Where not, as in
-            parts of an S3 upload, a request that is repeated carries the same chunks again.
     """
 
     max_request_bytes: int
@@ -72,7 +70,6 @@ class Capabilities:
     parallel: bool = True
     parallel_chunks: Optional[int] = None
     parallel_reads: bool = True
-    divisible: bool = True
 
     def wire_bytes(self, chunk_bytes: int) -> int:
         """Return what a sealed chunk of this size takes in a request."""

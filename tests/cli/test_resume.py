@@ -115,11 +115,11 @@ def test_it_goes_on_with_what_is_named(
 def test_a_dry_run_sends_nothing(shell: Shell, atserver: DevServer, report: Path) -> None:
     """It says what would be gone on with."""
     interrupted(shell, atserver, report)
-    before = atserver.counters.snapshot()["@alice"]["bytes_in"]
+    before = atserver.counters.snapshot()["@alice"]["commands"]
     (told,) = shell("resume", "--all", "--dry-run", "--json").objects
     assert (told["path"], told["resumed"]) == (str(report), False)
     assert f"would go on with {report}: " in shell("resume", str(report), "--dry-run").out
-    assert atserver.counters.snapshot()["@alice"]["bytes_in"] == before
+    assert atserver.counters.snapshot()["@alice"]["commands"] == before
 
 
 def test_a_file_that_is_gone_disturbs_no_other(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from atxfer.errors import ConnectionLost, SourceChanged, TransferError, UploadIn
 from atxfer.model import chunk_count
 from atxfer.stores.base import UploadPlan
 from atxfer.waiting import SYSTEM_CLOCK, Wait
+from tests.support.clock import FakeClock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLAN = UploadPlan("file-1", 25, 10, 3, None)
@@ -45,12 +47,16 @@ def state(tmp_path: Path) -> Path:
 
 @contextmanager
 def claimed(
-    state: Path, file: Path, destination: str = "@alice", name: Optional[str] = None
+    state: Path,
+    file: Path,
+    destination: str = "@alice",
+    name: Optional[str] = None,
+    wait: Optional[Wait] = None,
 ) -> Iterator[Optional[Journal]]:
     """Claim the journal of an upload."""
     with open_source(file, name=name) as source:
         errand = Errand(source, destination, ("@bob",), 60.0)
-        with Journals(state).claim(errand, Wait()) as journal:
+        with Journals(state).claim(errand, wait if wait is not None else Wait()) as journal:
             yield journal
 
 
@@ -81,7 +87,7 @@ def interrupted(state: Path, file: Path, **claim: Any) -> None:
     plan = replace(PLAN, size=size, chunks=chunk_count(size, PLAN.chunk_size))
 
     def work(journal: Journal) -> None:
-        journal.open(plan, 2)
+        journal.open(plan)
         journal.note_token(b"token \xff")
         journal.note_sent({0: b"0" * 32, 1: b"1" * 32}, flush=True)
         journal.note_held([1], SYSTEM_CLOCK)
@@ -111,7 +117,7 @@ def test_what_was_written_is_read(state: Path, file: Path) -> None:
     assert record is not None
     head = record.head
     assert (head.destination, head.path, head.name) == ("@alice", str(file), "a.bin")
-    assert (head.file_id, head.chunk_size, head.chunks, head.per_request) == ("file-1", 10, 3, 2)
+    assert (head.file_id, head.chunk_size, head.chunks) == ("file-1", 10, 3)
     assert (head.ttl, head.share_with, head.identity.size) == (60.0, ("@bob",), 25)
     assert record.token == b"token \xff"
     assert record.hashes == {0: b"0" * 32, 1: b"1" * 32}
@@ -123,7 +129,7 @@ def test_an_upload_that_ended_well_leaves_nothing(state: Path, file: Path) -> No
     """The journal goes with the commit."""
     with claimed(state, file) as journal:
         assert journal is not None
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
     assert list(state.iterdir()) == []
 
 
@@ -207,7 +213,7 @@ def test_a_torn_line_is_cut_off_by_the_next_call(state: Path, file: Path) -> Non
         torn.write(b'["sent",{"2":"77')
 
     def work(journal: Journal) -> None:
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
         journal.note_held([0], SYSTEM_CLOCK)
 
     fails(state, file, work)
@@ -281,7 +287,7 @@ def test_another_content_is_not_gone_on_with(
 def test_an_error_says_that_the_same_call_goes_on(state: Path, file: Path) -> None:
     """But not where the source has changed, which begins anew."""
     for cause, resumes in ((ConnectionLost("x"), True), (SourceChanged("x"), False)):
-        error = fails(state, file, lambda journal: journal.open(PLAN, 2), cause)
+        error = fails(state, file, lambda journal: journal.open(PLAN), cause)
         assert error.resumable == resumes
         assert ("goes on where this one ended" in error.remedy) == resumes
 
@@ -332,7 +338,7 @@ def test_the_refusal_names_the_process(state: Path, file: Path) -> None:
     command = [sys.executable, "-c", _CLAIM, str(state), str(file)]
     with claimed(state, file) as journal:
         assert journal is not None
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, input="")
     assert f"UploadInProgress: process {os.getpid()} is uploading" in done.stderr
 
@@ -343,9 +349,9 @@ def _as_child(state: Path, file: Path, journal: Journal, told: int, hold: int) -
         journal.note_sent({0: b"0" * 32}, flush=True)
         with pytest.raises(UploadInProgress), claimed(state, file):
             pass
+        journal.close()
         os.write(told, b"!")
         os.read(hold, 1)
-        journal.close()
         os._exit(0)
     finally:
         os._exit(1)
@@ -359,7 +365,7 @@ def test_the_child_of_a_fork_has_no_journal(state: Path, file: Path) -> None:
     children: list[int] = []
 
     def work(journal: Journal) -> None:
-        journal.open(PLAN, 2)
+        journal.open(PLAN)
         children.append(os.fork())
         if children == [0]:
             _as_child(state, file, journal, tell, hold)
@@ -445,7 +451,7 @@ logging.basicConfig(level="WARNING")
 state = Path(sys.argv[1])
 with claimed(state, Path(sys.argv[2])) as journal:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))
-    journal.open(PLAN, 2)
+    journal.open(PLAN)
     for index in range(3):
         journal.note_sent({index: bytes(32)}, flush=False)
     print(journal.kept, *state.iterdir())
@@ -501,19 +507,12 @@ def test_what_the_server_has_let_go_is_forgotten(state: Path, file: Path) -> Non
 
 
 def test_listing_disturbs_nobody(state: Path, file: Path) -> None:
-    """The moment for which it holds a lock is waited for."""
+    """A lock that is held for a moment is waited for."""
     interrupted(state, file)
-    stop = threading.Event()
-
-    def keep_listing() -> None:
-        while not stop.is_set():
-            Journals(state).unfinished()
-
-    lister = threading.Thread(target=keep_listing)
-    lister.start()
-    try:
-        for _ in range(20):
-            interrupted(state, file)
-    finally:
-        stop.set()
-        lister.join()
+    lister = os.open(the_journal(state), os.O_RDWR)
+    fcntl.flock(lister, fcntl.LOCK_EX)
+    clock = FakeClock(on_wait=lambda seconds: fcntl.flock(lister, fcntl.LOCK_UN))
+    with claimed(state, file, wait=Wait(clock=clock)) as journal:
+        assert journal is not None
+        assert journal.record is not None
+    os.close(lister)

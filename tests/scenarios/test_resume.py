@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from atxfer.devserver import DevServer, FaultPlan
 from atxfer.errors import ConnectionLost, FileNotFound, ServerFault, SourceChanged
 from atxfer.model import Progress
 from atxfer.waiting import Wait
+from tests.support.until import until
 from tests.support.worlds import client_of, content, sha256
 
 SIZE = 2_000_000
@@ -132,8 +134,10 @@ from atxfer import Client, TransferConfig
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
 client = Client("@alice", directory=sys.argv[1], ca_file=sys.argv[2], keys_dir=sys.argv[3],
                 config=TransferConfig(progress_interval=0.0))
-receipt = client.upload(sys.argv[4], progress=lambda p: print("confirmed", p.chunks, flush=True))
-print("done", receipt.file_id, receipt.statistics.resumed_bytes, flush=True)
+# All by the log, or lines of two threads would run into each other.
+tell = logging.getLogger("test").info
+receipt = client.upload(sys.argv[4], progress=lambda p: tell("confirmed %s", p.chunks))
+tell("done %s %s", receipt.file_id, receipt.statistics.resumed_bytes)
 """
 
 
@@ -162,7 +166,7 @@ def killed(atserver: DevServer, source: Path, more: int) -> Run:
     ) as uploader:
         assert uploader.stdout is not None
         for line in uploader.stdout:
-            words = line.split()
+            words = line.split() if line.endswith("\n") else ["torn"]
             if words[0] == "transfer.resumed":
                 run.found = int(words[-1].removeprefix("chunks="))
             elif words[0] == "confirmed" and int(words[1]) >= run.found + more:
@@ -283,14 +287,19 @@ def test_a_file_that_changes_while_it_is_resumed(
     """It is SourceChanged as ever; and then a new upload."""
     left = interrupted(atserver, alice, source)
 
+    begun, edited = threading.Event(), threading.Event()
+
     def edit(progress: Progress) -> None:
-        if progress.resumed:
+        if progress.resumed and not begun.is_set():
+            begun.set()
             source.write_bytes(content(SIZE, seed=2))
+            edited.set()
 
     with client_of(atserver, progress_interval=0.0) as client:
         with pytest.raises(SourceChanged) as caught:
             client.upload(source, progress=edit)
         assert not caught.value.resumable
+        until(edited.is_set)
         assert list(client.files()) == []
         begins_anew(client, source, left)
 
