@@ -14,6 +14,7 @@ import pytest
 from atxfer._cli.main import run
 from atxfer.devserver import DevServer, FaultPlan
 from tests.cli.test_commands import ROOT, Said, Shell
+from tests.support.until import until
 from tests.support.worlds import client_of, content, sha256
 
 SIZE = 1_000_000
@@ -115,11 +116,12 @@ def test_it_goes_on_with_what_is_named(
 def test_a_dry_run_sends_nothing(shell: Shell, atserver: DevServer, report: Path) -> None:
     """It says what would be gone on with."""
     interrupted(shell, atserver, report)
-    before = atserver.counters.snapshot()["@alice"]["commands"]
+    until(lambda: atserver.counters.snapshot()["@alice"]["connections_now"] == 0)
+    before = atserver.counters.snapshot()["@alice"]["bytes_in"]
     (told,) = shell("resume", "--all", "--dry-run", "--json").objects
     assert (told["path"], told["resumed"]) == (str(report), False)
     assert f"would go on with {report}: " in shell("resume", str(report), "--dry-run").out
-    assert atserver.counters.snapshot()["@alice"]["commands"] == before
+    assert atserver.counters.snapshot()["@alice"]["bytes_in"] == before
 
 
 def test_a_file_that_is_gone_disturbs_no_other(
