@@ -118,6 +118,13 @@ def s3(request: pytest.FixtureRequest, _session_servers: ServerFactory) -> S3Ser
     return server
 
 
+@pytest.fixture(params=["tusd", "tus_node", "versitygw", "moto_server"])
+def store_server(request: pytest.FixtureRequest) -> Union[TusServer, S3Server]:
+    """Return each tus and S3 server in turn."""
+    server: Union[TusServer, S3Server] = request.getfixturevalue(request.param)
+    return server
+
+
 @pytest.fixture
 def delay_proxy() -> Iterator[Callable[..., DelayProxy]]:
     """Put proxies in front of servers."""

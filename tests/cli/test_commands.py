@@ -293,18 +293,24 @@ def test_exit_codes_are_the_causes(shell: Shell, words: list[str], code: int) ->
     assert said.err.startswith("atxfer: ")
 
 
-def test_ctrl_c_ends_an_upload_that_gets_no_answer(atserver: DevServer, report: Path) -> None:
-    """Whatever the server does, one signal is enough, and the exit code tells of it."""
-    atserver.faults = FaultPlan.parse("blackhole=1.0")
+def interrupted(atserver: DevServer, file: Path, event: str) -> str:
+    """Upload a file, press Ctrl-C when the log tells of an event, and return what follows there."""
     options = {f"ATXFER_{k.upper()}": v for k, v in atserver.client_options.items()}
-    command = [sys.executable, "-m", "atxfer", "--atsign", "alice", "-vv", "upload", str(report)]
+    command = [sys.executable, "-m", "atxfer", "--atsign", "alice", "-vv", "upload", str(file)]
     with subprocess.Popen(
         command, env={**os.environ, **options}, stderr=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
         assert process.stderr is not None
-        while "transfer.started" not in process.stderr.readline():
+        while event not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 130
+    return rest
+
+
+def test_ctrl_c_ends_an_upload_that_gets_no_answer(atserver: DevServer, report: Path) -> None:
+    """Whatever the server does, one signal is enough, and the exit code tells of it."""
+    atserver.faults = FaultPlan.parse("blackhole=1.0")
+    rest = interrupted(atserver, report, "transfer.started")
     assert rest.endswith("atxfer: interrupted\n")

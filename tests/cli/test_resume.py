@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from atxfer._cli.main import run
 from atxfer.devserver import DevServer, FaultPlan
-from tests.cli.test_commands import ROOT, Said, Shell
+from tests.cli import test_commands as commands
+from tests.cli.test_commands import Said, Shell
 from tests.support.until import until
 from tests.support.worlds import client_of, content, sha256
 
@@ -162,17 +160,7 @@ def test_another_folder_has_its_own(
 def test_ctrl_c_says_that_it_can_go_on(shell: Shell, atserver: DevServer, report: Path) -> None:
     """What is there, and how to go on; then the same end as ever."""
     atserver.faults = FaultPlan.script("ok ok " + "hang " * 20, verbs={"batch"})
-    options = {f"ATXFER_{k.upper()}": v for k, v in atserver.client_options.items()}
-    command = [sys.executable, "-m", "atxfer", "--atsign", "alice", "-vv", "upload", str(report)]
-    with subprocess.Popen(
-        command, env={**os.environ, **options}, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
-        assert process.stderr is not None
-        while "chunk.stored" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-    assert process.returncode == 130
+    rest = commands.interrupted(atserver, report, "chunk.stored")
     assert "of 976.6 KiB are there; `atxfer resume` goes on\n" in rest
     assert rest.endswith("atxfer: interrupted\n")
     atserver.faults = FaultPlan()

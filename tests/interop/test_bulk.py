@@ -40,17 +40,14 @@ def pair(_pair: DevServer) -> DevServer:
     return _pair
 
 
-@pytest.fixture(params=["tusd", "tus_node", "versitygw", "moto_server"])
-def server(request: pytest.FixtureRequest) -> Any:
-    """Return each server in turn."""
-    return request.getfixturevalue(request.param)
-
-
-def store_of(server: Any) -> dict[str, str]:
+def store_of(store_server: Any) -> dict[str, str]:
     """Return what names a new place on a server."""
-    if isinstance(server, S3Server):
-        return {"store": f"s3://{server.new_bucket()}/files", "endpoint_url": server.url}
-    return {"store": server.url}
+    if isinstance(store_server, S3Server):
+        return {
+            "store": f"s3://{store_server.new_bucket()}/files",
+            "endpoint_url": store_server.url,
+        }
+    return {"store": store_server.url}
 
 
 @contextmanager
@@ -65,11 +62,11 @@ def client_of(
 
 @pytest.mark.parametrize("size", SIZES)
 def test_bob_reads_what_alice_keeps_in_a_store(
-    pair: DevServer, server: Any, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+    pair: DevServer, store_server: Any, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """He has no credentials there; her atServer holds no byte of the file, the store none open."""
     data = content(size)
-    place = store_of(server)
+    place = store_of(store_server)
     with client_of(pair, tmp_path, **place) as alice:
         receipt = alice.upload(data, name="report.bin", share_with=["@bob"])
         assert receipt.sha256 == sha256(data)
@@ -112,9 +109,11 @@ def test_who_has_the_keys_alone_reads_by_the_url(
         assert [file.file_id for file in device.files()] == [receipt.file_id]
 
 
-def test_delete_leaves_nothing_in_the_store(pair: DevServer, server: Any, tmp_path: Path) -> None:
+def test_delete_leaves_nothing_in_the_store(
+    pair: DevServer, store_server: Any, tmp_path: Path
+) -> None:
     """And nobody is led there any more."""
-    place = store_of(server)
+    place = store_of(store_server)
     with client_of(pair, tmp_path, **place) as alice:
         receipt = alice.upload(content(6 * MIB), name="a", share_with=["@bob"])
         link = alice.link(receipt)
@@ -129,9 +128,9 @@ def test_delete_leaves_nothing_in_the_store(pair: DevServer, server: Any, tmp_pa
             alice.download(link, io.BytesIO())
         with pytest.raises(FileNotFound):
             alice.download(receipt, io.BytesIO())
-    if isinstance(server, S3Server):
+    if isinstance(store_server, S3Server):
         bucket = place["store"].split("/")[2]
-        assert server.client().list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+        assert store_server.client().list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
 def test_an_upload_leaves_no_parts_behind(pair: DevServer, tusd: Tusd, tmp_path: Path) -> None:
@@ -234,7 +233,7 @@ def test_a_store_goes_with_an_atsign() -> None:
 
 def test_the_command_line(
     pair: DevServer,
-    server: Any,
+    store_server: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -245,7 +244,7 @@ def test_the_command_line(
             monkeypatch.setenv(f"ATXFER_{name.upper()}", str(value))
     monkeypatch.setenv("ATXFER_ATSIGN", "@alice")
     monkeypatch.setenv("ATXFER_STATE_DIR", str(tmp_path / "state"))
-    place = store_of(server)
+    place = store_of(store_server)
     words = ["--store", place["store"]]
     if "endpoint_url" in place:
         words += ["--endpoint-url", place["endpoint_url"]]

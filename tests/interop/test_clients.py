@@ -28,32 +28,26 @@ SIZES = [0, 1, 5 * MIB, 12 * MIB + 1]
 
 
 @contextmanager
-def client_of(server: Any, tmp_path: Path, **how: Any) -> Iterator[atxfer.Client]:
+def client_of(store_server: Any, tmp_path: Path, **how: Any) -> Iterator[atxfer.Client]:
     """Yield a client of a new place on a server."""
-    if isinstance(server, S3Server):
-        how.setdefault("endpoint_url", server.url)
-        address = f"s3://{server.new_bucket()}/some/folder"
+    if isinstance(store_server, S3Server):
+        how.setdefault("endpoint_url", store_server.url)
+        address = f"s3://{store_server.new_bucket()}/some/folder"
     else:
-        address = server.url
+        address = store_server.url
     with atxfer.Client(address, state_dir=tmp_path / "state", **how) as client:
         yield client
-
-
-@pytest.fixture(params=["tusd", "tus_node", "versitygw", "moto_server"])
-def server(request: pytest.FixtureRequest) -> Any:
-    """Return each server in turn."""
-    return request.getfixturevalue(request.param)
 
 
 @pytest.mark.parametrize("encrypt", [False, True])
 @pytest.mark.parametrize("size", SIZES)
 def test_what_was_uploaded_is_downloaded(
-    server: Any, tmp_path: Path, size: int, encrypt: bool
+    store_server: Any, tmp_path: Path, size: int, encrypt: bool
 ) -> None:
     """By its receipt, to its own name, and then it is deleted."""
     source = tmp_path / "report.bin"
     source.write_bytes(content(size))
-    with client_of(server, tmp_path, encrypt=encrypt) as client:
+    with client_of(store_server, tmp_path, encrypt=encrypt) as client:
         receipt = client.upload(source)
         assert (receipt.size, receipt.owner, receipt.link is not None) == (size, "", encrypt)
         assert receipt.sha256 == sha256(content(size))
@@ -122,13 +116,13 @@ def test_the_list_is_what_lies_below_the_address(s3: S3Server, tmp_path: Path) -
             assert list(other.files()) == []
 
 
-def test_many_files_go_under_one_cap(server: Any, tmp_path: Path) -> None:
+def test_many_files_go_under_one_cap(store_server: Any, tmp_path: Path) -> None:
     """And come out with their names."""
     sources = []
     for index in range(12):
         sources.append(tmp_path / f"{index}.bin")
         sources[-1].write_bytes(content(1000 + index))
-    with client_of(server, tmp_path) as client:
+    with client_of(store_server, tmp_path) as client:
         ends = list(client.upload_many(sources))
         assert [end.error for end in ends] == [None] * 12
         for end in ends:
@@ -210,16 +204,16 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
 
 
 def test_the_command_line(
-    server: Any,
+    store_server: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Up, down and away, by what the environment names."""
     monkeypatch.setenv("ATXFER_STATE_DIR", str(tmp_path / "state"))
-    endpoint: Optional[str] = server.url
-    if isinstance(server, S3Server):
-        monkeypatch.setenv("ATXFER_DESTINATION", f"s3://{server.new_bucket()}")
+    endpoint: Optional[str] = store_server.url
+    if isinstance(store_server, S3Server):
+        monkeypatch.setenv("ATXFER_DESTINATION", f"s3://{store_server.new_bucket()}")
         monkeypatch.setenv("ATXFER_ENDPOINT_URL", str(endpoint))
     else:
         monkeypatch.setenv("ATXFER_DESTINATION", str(endpoint))

@@ -33,32 +33,25 @@ Bench = Union[TusBench, S3Bench]
 Open = Callable[..., "contextlib.AbstractContextManager[Bench]"]
 
 
-@pytest.fixture(params=["tusd", "tus_node", "versitygw", "moto_server"])
-def server(request: pytest.FixtureRequest) -> Server:
-    """Give each server in turn."""
-    given: Server = request.getfixturevalue(request.param)
-    return given
-
-
 @pytest.fixture
-def part(server: Server) -> int:
+def part(store_server: Server) -> int:
     """Give the bytes of a chunk: S3 takes none that are smaller."""
-    return CHUNK if isinstance(server, TusServer) else 5 * MIB
+    return CHUNK if isinstance(store_server, TusServer) else 5 * MIB
 
 
 @pytest.fixture
-def proxy(server: Server, delay_proxy: Callable[..., DelayProxy]) -> DelayProxy:
+def proxy(store_server: Server, delay_proxy: Callable[..., DelayProxy]) -> DelayProxy:
     """Give what stands before the server, and can cut a connection."""
-    return delay_proxy(server)
+    return delay_proxy(store_server)
 
 
 @pytest.fixture
-def opens(server: Server, proxy: DelayProxy, tmp_path: Path) -> Open:
+def opens(store_server: Server, proxy: DelayProxy, tmp_path: Path) -> Open:
     """Give what opens a client of the server, which keeps its journals here."""
-    url = proxy.through(server.url)
-    if isinstance(server, TusServer):
+    url = proxy.through(store_server.url)
+    if isinstance(store_server, TusServer):
         return lambda **how: tus_bench(url, cap=1, journals=tmp_path / "state", **how)
-    bucket = server.new_bucket()
+    bucket = store_server.new_bucket()
     return lambda **how: s3_bench(url, bucket, width=1, state=tmp_path / "state", **how)
 
 

@@ -42,33 +42,6 @@ from tests.support.worlds import client_of, content, sha256
 SIZES = [0, 1, 8191, 8192, 8193, 20_000, 5 * MIB]
 
 
-@pytest.fixture(scope="module")
-def _crowd() -> Iterator[DevServer]:
-    with DevServer(["alice", "bob", "carol"], seed=0) as world:
-        yield world
-
-
-@pytest.fixture
-def crowd(_crowd: DevServer) -> DevServer:
-    """Return a world of three atSigns, with nothing in it."""
-    _crowd.reset()
-    return _crowd
-
-
-@pytest.fixture
-def alice(crowd: DevServer) -> Iterator[Client]:
-    """Return a client of @alice's."""
-    with client_of(crowd) as client:
-        yield client
-
-
-@pytest.fixture
-def bob(crowd: DevServer) -> Iterator[Client]:
-    """Return a client of @bob's."""
-    with client_of(crowd, "@bob") as client:
-        yield client
-
-
 def fetched(client: Client, file: Any, **place: Any) -> bytes:
     """Return what a client downloads."""
     target = io.BytesIO()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,37 +11,9 @@ from atxfer import Client, FileExpired, NotFound, SharedFile
 from atxfer.devserver import DevServer
 from atxfer.errors import ChunkCorrupt, FileNotFound, NotShared
 from tests.support.lines import LineClient
-from tests.support.worlds import client_of, content
+from tests.support.worlds import FIVE, client_of, content
 
-FIVE = ["@bob", "@carol", "@dave", "@erin", "@frank"]
 SIZE = 300_000
-
-
-@pytest.fixture(scope="module")
-def _crowd() -> Iterator[DevServer]:
-    with DevServer(["alice", *FIVE, "mallory"], seed=0) as world:
-        yield world
-
-
-@pytest.fixture
-def crowd(_crowd: DevServer) -> DevServer:
-    """Return a world of seven atSigns, with nothing in it."""
-    _crowd.reset()
-    return _crowd
-
-
-@pytest.fixture
-def alice(crowd: DevServer) -> Iterator[Client]:
-    """Return a client of hers."""
-    with client_of(crowd) as client:
-        yield client
-
-
-@pytest.fixture
-def bob(crowd: DevServer) -> Iterator[Client]:
-    """Return a client of his."""
-    with client_of(crowd, "@bob") as client:
-        yield client
 
 
 def shared(alice: Client, bob: Client, *, name: str = "report.pdf") -> SharedFile:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Callable
 
 import pytest
@@ -12,22 +11,7 @@ import atxfer
 from atxfer import AccessDenied, TransferError
 from atxfer.devserver import DevServer
 from atxfer.errors import AtSignNotFound, FileNotFound, PublicKeyInvalid, SharingFailed
-from tests.support.worlds import client_of, content
-
-FIVE = ["@bob", "@carol", "@dave", "@erin", "@frank"]
-
-
-@pytest.fixture(scope="module")
-def _crowd() -> Iterator[DevServer]:
-    with DevServer(["alice", *FIVE], seed=0) as world:
-        yield world
-
-
-@pytest.fixture
-def crowd(_crowd: DevServer) -> DevServer:
-    """Return a world of six atSigns, with nothing in it."""
-    _crowd.reset()
-    return _crowd
+from tests.support.worlds import FIVE, client_of, content
 
 
 def files_of(world: DevServer, atsign: str) -> list[str]:

@@ -11,6 +11,7 @@ from atxfer.devserver import DevServer
 
 # Short waits before retries: tests of faults are not to sit them out.
 QUICK = TransferConfig(backoff_initial=0.01, backoff_max=0.05)
+FIVE = ["@bob", "@carol", "@dave", "@erin", "@frank"]
 
 
 def client_of(world: DevServer, atsign: str = "@alice", **config: Any) -> Client:
