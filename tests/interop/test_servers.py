@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,7 @@ from tests.servers.install import NotInstalled, Program
 from tests.servers.running import Server, Unstartable
 from tests.servers.s3 import MotoServer, S3Server, VersityGw
 from tests.servers.tus import Tusd, TusNode, TusServer
+from tests.support.until import until
 
 pytestmark = pytest.mark.interop
 
@@ -56,6 +62,41 @@ def test_a_server_that_answers_nobody(reference_server: ServerFactory) -> None:
     with server.paused(), pytest.raises(requests.ReadTimeout):
         requests.options(server.url, timeout=0.1)
     assert requests.options(server.url, timeout=5).status_code == 200
+
+
+def test_a_test_run_that_is_killed(tusd: Tusd, tmp_path: Path) -> None:
+    """A server does not outlive the process that started it, however that ends."""
+    script = (
+        "import os, pathlib, sys; from tests.servers.tus import Tusd\n"
+        "server = Tusd(pathlib.Path(sys.argv[1])); server.start(); print(server.port, flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(
+        command,
+        cwd=Path(install.__file__).parents[2],
+        env={**os.environ, "ATXFER_TEST_CACHE": str(install.CACHE)},
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL
+
+    def is_gone() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", int(done.stdout))) != 0
+
+    until(is_gone)
+
+
+def test_a_thread_that_ends(reference_server: ServerFactory) -> None:
+    """A server outlives the thread that started it."""
+    server = reference_server(Tusd)
+    thread = threading.Thread(target=server.restart)
+    thread.start()
+    thread.join()
+    assert requests.options(server.url, timeout=5).status_code == 200
+    assert server.is_running
 
 
 def test_a_server_that_does_not_start(reference_server: ServerFactory) -> None:

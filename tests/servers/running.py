@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar, Optional
+from typing import Any, ClassVar, Optional
 
 HOST = "127.0.0.1"
 PATIENCE = 30.0  # seconds until a server must have answered; the slowest here takes two
@@ -87,7 +90,7 @@ class Server:
             Unstartable: It ended, or did not answer in time.
         """
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = _launch(
                 self.command(),
                 cwd=self.folder,
                 env={**os.environ, **self.environment()},
@@ -127,11 +130,13 @@ class Server:
 
     def kill(self) -> None:
         """End it and its children as a power cut would, and return when it is gone."""
-        if self._process is not None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:  # or else its number may be somebody else's by now
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self._process.wait()
+        self._process = None
 
     def restart(self) -> None:
         """Kill it, and start it again at the same port with the same data."""
@@ -148,6 +153,23 @@ class Server:
             yield
         finally:
             os.killpg(self._process.pid, signal.SIGCONT)
+
+
+@functools.cache
+def _launcher(process: int) -> ThreadPoolExecutor:
+    """Return the one thread of this process that starts servers."""
+    return ThreadPoolExecutor(1, "server-launcher")
+
+
+def _launch(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program that dies with this process, also where that is killed.
+
+    The system ends such a program with the thread that started it, which is why a thread does so
+    that lives as long as the process.
+    """
+    setpriv = shutil.which("setpriv")  # of util-linux; where there is none, servers outlive us
+    tied = [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
+    return _launcher(os.getpid()).submit(lambda: subprocess.Popen(tied, **options)).result()
 
 
 def _free_port() -> int:
