@@ -214,8 +214,9 @@ def main() -> None:
     with DelayProxy(arguments.port, arguments.delay) as proxy:
         print(proxy.port, flush=True)
         for _ in sys.stdin:
-            print(json.dumps(dataclasses.asdict(proxy.counts)), flush=True)
-            proxy.forget()
+            counts = dataclasses.asdict(proxy.counts)
+            proxy.forget()  # before the answer, on which the next measurement begins
+            print(json.dumps(counts), flush=True)
 
 
 if __name__ == "__main__":
