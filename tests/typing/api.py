@@ -14,6 +14,7 @@ from atxfer import (
     Receipt,
     RemoteFile,
     Result,
+    SharedFile,
     Transfer,
     TransferConfig,
     onboarding,
@@ -24,6 +25,7 @@ def client() -> Client:
     """Build a client in every way."""
     Client("@alice")
     Client("@alice", directory="localhost:64", ca_file=Path("ca.pem"), keys_dir="keys")
+    Client("@alice", state_dir=Path("state"))
     return Client("@alice", passphrase="open", config=TransferConfig.original(ttl=None))
 
 
@@ -88,6 +90,17 @@ def keys() -> list[onboarding.Enrollment]:
     onboarding.deny("@alice", asked.id)
     onboarding.revoke("@alice", asked.id)
     return onboarding.enrollments("@alice", directory="localhost:64")
+
+
+def inbox(client: Client) -> None:
+    """Receive what others share."""
+    for file in client.inbox():
+        shared: SharedFile = file
+        at: float = shared.shared_at
+        result: Result = client.download(shared, "folder")
+        print(at, shared.owner, result.path)
+    client.inbox(wait=None, since=1.5, from_="@alice", include_seen=True)
+    client.inbox(wait=60, from_=["@alice", "@carol"], until_downloaded=True)
 
 
 def mistakes(client: Client) -> None:
