@@ -397,7 +397,8 @@ class Client:
             from_: Only what these atSigns share. Their servers are asked as well, which finds what
                 was shared while our own server could not be reached for long.
             include_seen: What was seen before, too.
-            until_downloaded: Let only what was downloaded count as seen.
+            until_downloaded: Let only what was downloaded count as seen. What was not comes again
+                in the next call, and while waiting at least once an hour.
 
         Raises:
             ValueError: ``wait`` is negative, or one of ``from_`` no atSign.

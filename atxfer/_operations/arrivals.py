@@ -39,15 +39,22 @@ class Wanted:
         since: Only those made since, in epoch seconds; None for all.
         owners: Only what these atSigns share, and their servers are asked as well; none for all.
         include_seen: Those that were seen before, too.
+        until_downloaded: What was downloaded counts as seen, and nothing else.
     """
 
     since: Optional[float] = None
     owners: tuple[str, ...] = ()
     include_seen: bool = False
+    until_downloaded: bool = False
 
     @classmethod
     def of(
-        cls, since: Optional[float], from_: Union[str, Iterable[str]], include_seen: bool
+        cls,
+        since: Optional[float],
+        from_: Union[str, Iterable[str]],
+        *,
+        include_seen: bool,
+        until_downloaded: bool,
     ) -> Wanted:
         """Return what arguments ask for.
 
@@ -56,7 +63,12 @@ class Wanted:
         """
         names = [from_] if isinstance(from_, str) else from_
         owners = tuple(dict.fromkeys(normalise_atsign(name) for name in names))
-        return cls(since, owners, include_seen)
+        return cls(since, owners, include_seen, until_downloaded)
+
+    @property
+    def leaves_none_out(self) -> bool:
+        """Whether whatever comes is shown, by whomever and of whenever it is."""
+        return self.since is None and not self.owners
 
     def includes(self, key: AtKey) -> bool:
         """Whether a share under this key may be one of them."""
@@ -242,14 +254,18 @@ class Arrivals:
     def _offer(self, key: AtKey, entry: Entry) -> None:
         """Make a share ready, if it is one that is wanted and new."""
         file, since = entry.shared_file(), self._wanted.since
-        if entry.manifest.state != COMPLETE or self._shown.get(key) == file.shared_at:
+        if entry.manifest.state != COMPLETE or (since is not None and file.shared_at < since):
             return
-        if since is not None and file.shared_at < since:
+        if self._shown.get(key) == file.shared_at and not self._comes_again(file):
             return
         self._seen.met(file)
         if self._is_new(file):
             self._ready[key] = file
             self._is_in_order = False
+
+    def _comes_again(self, file: SharedFile) -> bool:
+        """Whether a share was shown in vain: its download has failed."""
+        return self._wanted.until_downloaded and file not in self._seen
 
     def _is_new(self, file: SharedFile) -> bool:
         return self._wanted.include_seen or file not in self._seen

@@ -165,9 +165,10 @@ class AtSite:
         until_downloaded: bool,
     ) -> Iterator[SharedFile]:
         """Yield what others share."""
-        wanted = arrivals.Wanted.of(since, from_, include_seen)
-        look = Inbox(self._home, self._seen, wanted, wait=wait, until_downloaded=until_downloaded)
-        return look.files()
+        wanted = arrivals.Wanted.of(
+            since, from_, include_seen=include_seen, until_downloaded=until_downloaded
+        )
+        return Inbox(self._home, self._seen, wanted, wait=wait).files()
 
     # --- the site itself
 

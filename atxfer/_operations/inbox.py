@@ -60,7 +60,6 @@ class Inbox:
         seen: What was seen before.
         wanted: What is to be shown.
         wait: Seconds in all to go on listening; None for ever, 0 for only what is there.
-        until_downloaded: Whether only what was downloaded counts as seen.
         clock: The seam for fake time.
 
     Threads: not for sharing; any number of them may look into one inbox.
@@ -73,13 +72,11 @@ class Inbox:
         wanted: Wanted,
         *,
         wait: Optional[float],
-        until_downloaded: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._home = home
         self._seen = seen
         self._wanted = wanted
-        self._until_downloaded = until_downloaded
         self._clock = clock
         self._end = Deadline.after(wait, clock)
         self._listens = wait is None or wait > 0
@@ -115,7 +112,7 @@ class Inbox:
                 self._is_at_hand = True
                 yield file
                 self._is_at_hand = False
-                if not self._until_downloaded:
+                if not self._wanted.until_downloaded:
                     self._seen.mark(file)
         finally:
             self._stop_listening()
@@ -212,6 +209,7 @@ class Inbox:
 
     def _begin(self) -> None:
         """Subscribe, then read what is there (rule 1)."""
+        self._seen.load()
         if self._listens:
             self._monitor = self._attempted(self._connected)
             self._change, self._has_changed = None, False
@@ -230,7 +228,7 @@ class Inbox:
 
     def _list(self) -> None:
         """Read everything."""
-        self._seen.load()
+        self._seen.load()  # what other programs have seen meanwhile
         shares = self._attempted(self._copies)
         if shares is not None:
             self._list_at = self._clock.monotonic() + _LIST_EVERY
@@ -317,7 +315,8 @@ class Inbox:
 
     def _write_down(self) -> None:
         """Keep on disk what was seen, and what was heard as far as it is dealt with."""
-        if not (self._told or self._late or self._is_at_hand) and self._arrivals.is_idle:
+        undone = self._told or self._late or self._is_at_hand or not self._arrivals.is_idle
+        if self._wanted.leaves_none_out and not undone:
             self._seen.heard(self._heard_ms)
         self._seen.flush()
         self._written_at = self._clock.monotonic()

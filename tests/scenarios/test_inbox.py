@@ -371,6 +371,20 @@ def test_now_and_then_everything_is_read_again(
     assert times == [1_700_000_000.0, 1_700_000_100.0]
 
 
+def test_a_download_that_failed_comes_again_while_waiting(
+    alice: Sharer, bob: Bob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon need not be started anew for it; whoever doesn't ask for that has seen it."""
+    monkeypatch.setattr("atxfer._operations.inbox._LIST_EVERY", 0.05)
+    shared, found = alice.share(), []
+    for file in bob().inbox(wait=None, until_downloaded=True):
+        found.append(file.file_id)
+        if len(found) == 3:
+            break
+    assert found == [shared] * 3
+    assert ids(bob().inbox(wait=0.3)) == [shared]
+
+
 def test_a_transfer_s_deadline_is_not_that_of_a_wait(alice: Sharer, bob: Bob) -> None:
     """Who gives each transfer half a second may listen for longer."""
     shared = alice.share()
@@ -389,6 +403,18 @@ def test_a_notification_of_which_there_is_no_copy(
         shared.append(alice.share("1"))
         atserver.server("@bob").remove(copy_of(shared[1]))
     assert found == shared
+
+
+def test_notifications_of_meanwhile_are_heard(atserver: DevServer, alice: Sharer, bob: Bob) -> None:
+    """What was told since the last program listened, and left no copy, is told again."""
+    alice.share("1")
+    for file in bob().inbox(wait=0.5):
+        if file.name == "1":
+            alice.share("2")
+    third = alice.share("3")
+    atserver.server("@bob").remove(copy_of(third))
+    found = next(bob(backoff_initial=0.01).inbox(wait=LONG))
+    assert found.file_id == third
 
 
 def test_a_notification_that_overtakes_its_record(
