@@ -50,7 +50,7 @@ _PORTS = {"http": 80, "https": 443}
 
 _PROXY_VARIABLES = (
     *("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
-    *("no_proxy", "NO_PROXY"),
+    *("no_proxy", "NO_PROXY", "REQUEST_METHOD"),  # the last disarms HTTP_PROXY in a CGI script
 )
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
