@@ -55,6 +55,9 @@ class Driver(abc.ABC, Generic[P, G]):
     def load(self, plan: P) -> G:
         """Make a task ready, in the driver's thread; its bytes are charged already."""
 
+    def handed_out(self) -> None:
+        """Do what can be done beside a task that has begun, in the driver's thread."""
+
     @abc.abstractmethod
     def work(self, task: G, pauses: Wait) -> Any:
         """Do a task, on a worker's thread."""
@@ -86,6 +89,7 @@ class Driver(abc.ABC, Generic[P, G]):
         while plan is not None or tasks.outstanding:
             while plan is not None and self._may_load(plan, tasks):
                 self._hand_out(self.load(plan), self.cost(plan), tasks)
+                self.handed_out()
                 plan = next(plans, None)
             if tasks.outstanding:
                 self._settle(tasks)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
 from typing import Any, Callable, Optional, TypeVar, Union
 
@@ -25,6 +25,7 @@ from atxfer._engine.flight import DRAIN
 from atxfer._engine.jobs import DownloadJob, DownloadSummary, UploadJob, UploadSummary
 from atxfer._engine.transfer import Transfer
 from atxfer._engine.upload import UploadDriver
+from atxfer._engine.warming import warming
 from atxfer._engine.window import Window
 from atxfer._observe.events import (
     Bus,
@@ -45,6 +46,10 @@ __all__ = ["Engine"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# Seconds that close() gives to what is left to do: at a server that answers, it takes one or two
+# round trips.
+_CHORES = 5.0
 
 
 def _nothing_more(transfer: Transfer) -> None:
@@ -88,6 +93,7 @@ class Engine:
         self._lock = threading.Lock()  # guards everything below
         self._destinations: dict[str, Destination] = {}
         self._active: dict[Transfer, threading.Thread] = {}  # and who drives it
+        self._chores: set[Transfer] = set()  # those of them that nobody waits for
         self._closed = False
         _ENGINES.add(self)
 
@@ -166,6 +172,31 @@ class Engine:
             drive()
         return transfer
 
+    def afterwards(self, body: Callable[[Transfer], object], name: str) -> None:
+        """Do what is left when all is there, while whoever asked for that goes on.
+
+        :meth:`close` lets it finish, for some seconds; what it fails with is told to nobody.
+
+        Args:
+            body: Does it, as for :meth:`run`.
+            name: What it is called.
+        """
+        with contextlib.suppress(ValueError):  # closed meanwhile
+            chore = self.submit(body, name)
+            with self._lock:
+                if chore in self._active:
+                    self._chores.add(chore)
+
+    def warming(
+        self,
+        destination: Destination,
+        prepare: Callable[[Wait], None],
+        width: int,
+        transfer: Transfer,
+    ) -> contextlib.AbstractContextManager[None]:
+        """Make connections ready for ``width`` requests at a time, during a block of requests."""
+        return warming(destination, transfer, prepare, width)
+
     def _admit(self, name: str, driver: threading.Thread) -> Transfer:
         deadline = Deadline.after(self._config.deadline, self._clock)
         transfer = Transfer(name, Wait(deadline, clock=self._clock))
@@ -178,6 +209,7 @@ class Engine:
     def _dismiss(self, transfer: Transfer) -> None:
         with self._lock:
             self._active.pop(transfer, None)
+            self._chores.discard(transfer)
 
     # --- what a transfer is made of
 
@@ -316,7 +348,7 @@ class Engine:
         """Return a snapshot of everything done so far, as plain values ready for JSON."""
         with self._lock:
             destinations = list(self._destinations.values())
-            active = len(self._active)
+            active = len(self._active) - len(self._chores)
         return {
             **self._metrics.snapshot(),
             "requests_in_flight": sum(d.permits.in_flight for d in destinations),
@@ -333,26 +365,41 @@ class Engine:
             return self._closed
 
     def close(self) -> None:
-        """Cancel what runs, within a second, and let all threads end. May be called twice."""
+        """Cancel what runs, within a second, and let all threads end. May be called twice.
+
+        What transfers that are done have left to do gets some seconds more.
+        """
         with self._lock:
             self._closed = True
             active = dict(self._active)
+            chores = set(self._chores)
             destinations = list(self._destinations.values())
-        for transfer in active:
+        for transfer in active.keys() - chores:
             transfer.wait.cancel("the client was closed")
+        try:
+            enough = Deadline.after(_CHORES)
+            for chore in chores:
+                chore.has_ended_by(enough)
+        finally:
+            for chore in chores:
+                chore.cancel()
+            self._join(active)
+        for destination in destinations:
+            destination.workers.close()
+
+    def _join(self, active: Mapping[Transfer, threading.Thread]) -> None:
+        """Wait until these transfers have ended, but only for a moment."""
         patience = Deadline.after(2 * DRAIN)
         for transfer, thread in active.items():
             if thread is threading.current_thread():
                 continue  # a transfer that closes its own client can't wait for itself
             if transfer.has_ended_by(patience) and isinstance(thread, _OwnThread):
                 thread.join(patience.remaining())
-        for destination in destinations:
-            destination.workers.close()
 
     def reset(self) -> None:
         """Begin anew in the child of a fork, where no other thread and no lock has survived."""
         self._lock = threading.Lock()
-        self._active = {}
+        self._active, self._chores = {}, set()
         self._rng.seed()  # or parent and child would draw the same jitter
         self._metrics.reset()
         self._window.reset()

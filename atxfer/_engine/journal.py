@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ class Journal:
         Damaged: What lies there can't be followed.
         OSError: It can't be read.
 
-    Threads: belongs to the thread that drives the upload.
+    Threads: belongs to the thread that drives the upload; any of its workers may call the methods
+        that take a note.
     """
 
     def __init__(self, path: Path, descriptor: int, errand: Errand, identity: Identity) -> None:
@@ -81,6 +83,7 @@ class Journal:
         self._descriptor: Optional[int] = descriptor  # None if there is none to write any more
         self._errand = errand
         self._identity = identity
+        self._writing = threading.RLock()  # guards _descriptor
         self._token = b""
         self._flushed: Optional[float] = None
         self.record: Optional[Record] = lines.read(path.read_bytes())
@@ -137,12 +140,14 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the lock, and of a journal that is of no use."""
-        if not self.kept:
-            self._remove()
-        self._close()
+        with self._writing:
+            if not self.kept:
+                self._remove()
+            self._close()
 
     def leave_to_parent(self) -> None:
         """Have nothing to do with it any more, in the child of a fork."""
+        self._writing = threading.RLock()
         self.kept = False
         self._close()  # the lock is the parent's as well, and stays
 
@@ -172,16 +177,17 @@ class Journal:
 
     def _append(self, line: bytes, *, flush: bool) -> bool:
         """Add a line; return whether the journal is still one."""
-        if self._descriptor is None:
-            return False
-        try:
-            if os.write(self._descriptor, line) != len(line):
-                raise OSError("a line could be written in part only")
-            if flush:
-                os.fsync(self._descriptor)
-        except OSError as error:
-            self._give_up(error)
-        return self._descriptor is not None
+        with self._writing:
+            if self._descriptor is None:
+                return False
+            try:
+                if os.write(self._descriptor, line) != len(line):
+                    raise OSError("a line could be written in part only")
+                if flush:
+                    os.fsync(self._descriptor)
+            except OSError as error:
+                self._give_up(error)
+            return self._descriptor is not None
 
     def _give_up(self, error: OSError) -> None:
         """Do without the journal from now on (rule 3)."""

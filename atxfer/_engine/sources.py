@@ -6,7 +6,8 @@ Rules of this file (peers.md R21):
    its size (a pipe) is first copied to an anonymous temporary file, never beyond max_file_size.
 2. A source that changes while it is read is ``SourceChanged``, noticed at the next read: it ends
    early, its size or time of change differs, or its name is gone.
-3. Bytes are read once, in order, and hashed as they are read.
+3. Bytes are read once, in order, and hashed in that order, though not at once: what was read is
+   already on its way then.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import io
 import os
 import stat
 import tempfile
+import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Optional, Union, cast
@@ -68,7 +71,7 @@ class Source:
         size: Bytes in all.
         path: Where it lies, in full, if it is a regular file that was named by its path.
 
-    Threads: belongs to the thread that drives the upload.
+    Threads: belongs to the thread that drives the upload; any may ask for the hash.
     """
 
     def __init__(
@@ -81,12 +84,21 @@ class Source:
         self._owned = owned
         self._read = 0
         self._hash = hashlib.sha256()
+        self._unhashed: deque[bytes] = deque()
+        self._hashing = threading.Lock()  # held by whoever adds to the hash
         self._first_look = self._look()
 
     @property
     def sha256(self) -> str:
         """The SHA-256, in hex, of what was read so far."""
+        self.hash_up()
         return self._hash.hexdigest()
+
+    def hash_up(self) -> None:
+        """Hash what was read since, and let go of it."""
+        with self._hashing:
+            while self._unhashed:
+                self._hash.update(self._unhashed.popleft())
 
     def read(self, length: int) -> bytes:
         """Return the next ``length`` bytes, all of them.
@@ -107,7 +119,7 @@ class Source:
         self._read += len(data)
         if missing:
             raise SourceChanged(f"it ended after {self._read:,} of {self.size:,} bytes")
-        self._hash.update(data)
+        self._unhashed.append(data)
         self.check_unchanged()
         return data
 
@@ -139,6 +151,7 @@ class Source:
         self._stream.seek(0)
         self._read = 0
         self._hash = hashlib.sha256()
+        self._unhashed.clear()
 
     def close(self) -> None:
         """Close what :func:`open_source` opened; a file object of the caller's stays open."""

@@ -19,11 +19,10 @@ from atxfer._engine.attempt import Request
 from atxfer._engine.context import Context
 from atxfer._engine.destination import Destination
 from atxfer._engine.driver import Driver
-from atxfer._engine.earlier import Outdated
-from atxfer._engine.flight import Flight, flight
 from atxfer._engine.jobs import UploadJob, UploadSummary
 from atxfer._engine.resume import Resumption
 from atxfer._engine.transfer import Transfer
+from atxfer._engine.warming import warming
 from atxfer._observe.events import ChunkStored
 from atxfer._observe.progress import Report
 from atxfer._policy.retry import weightiest
@@ -44,25 +43,20 @@ class _Group:
     Args:
         job: What they are part of.
         plain: The chunks.
+
+    Attributes:
         there: Those of them that the server holds of an earlier call.
-        flaw: Why none of them is to be sent.
+        missing: Those that it does not hold, as far as is known.
     """
 
-    def __init__(
-        self,
-        job: UploadJob,
-        plain: list[Chunk],
-        there: frozenset[int] = frozenset(),
-        flaw: Optional[Outdated] = None,
-    ) -> None:
+    def __init__(self, job: UploadJob, plain: list[Chunk]) -> None:
         self._job = job
-        self._plain = [chunk for chunk in plain if chunk.index not in there]
+        self._plain = plain
         self._sealed: dict[int, Chunk] = {}
         self._sent: set[int] = set()
         self.sizes = {chunk.index: len(chunk.data) for chunk in plain}
-        self.missing = self.sizes.keys() - there
-        self.there = there
-        self.flaw = flaw
+        self.missing = set(self.sizes)
+        self.there: frozenset[int] = frozenset()
 
     @property
     def name(self) -> str:
@@ -72,6 +66,16 @@ class _Group:
     def left(self) -> float:
         """Return the part that is not stored yet."""
         return len(self.missing) / len(self.sizes)
+
+    def pass_over(self, resumption: Resumption) -> None:
+        """Leave out what the server holds of an earlier call.
+
+        Raises:
+            Outdated: The file is not what it was then.
+        """
+        self.there = resumption.pass_over(self._plain)
+        self.missing -= self.there
+        self._plain = [chunk for chunk in self._plain if chunk.index in self.missing]
 
     def seal(self) -> None:
         """Encrypt the chunks, and let go of the plain ones."""
@@ -139,8 +143,8 @@ class UploadDriver(Driver[range, _Group]):
         job = self._job
         self._report.update(self.transfer.tally.begin(job.name, job.plan.size, job.plan.chunks))
         self._resumption.open()
-        with flight(self.destination.workers, self.transfer.wait) as helpers:
-            self._prepare_connections(helpers)
+        width = self._requests if job.capabilities.parallel else 1
+        with warming(self.destination, self.transfer, job.upload.prepare, width):
             self._resumption.ask()
             self._missing -= self._resumption.held
             if job.begin is not None:
@@ -161,30 +165,11 @@ class UploadDriver(Driver[range, _Group]):
             )
         return stored
 
-    # --- connections and manifests
+    # --- what is not chunks
 
     def _ask(self, name: str, call: Callable[[Wait], T], at: Optional[Destination] = None) -> T:
         destination = at if at is not None else self.destination
         return self.context.attempter.send(Request(name, call), destination, self.transfer)
-
-    def _prepare_connections(self, helpers: Flight[None]) -> None:
-        """Log in as many connections as the chunks will use, but the one of the manifest."""
-        width = self._requests if self._job.capabilities.parallel else 1
-        for _ in range(1, min(self.destination.cap, width)):
-            helpers.submit(None, lambda: self._prepare(helpers.pauses))
-
-    def _prepare(self, pauses: Wait) -> None:
-        """Log one in, under a permit because that is load too.
-
-        It is tried once, and nobody asks what became of it: a request that finds no connection
-        makes one. It ends with the chunks, whether it is ready or not.
-        """
-        destination = self.destination
-        with self.transfer.note("connection") as note:
-            destination.gate.pass_through(pauses, destination.spacing)
-            with destination.permits.hold(pauses):
-                note("logs in")
-                self._job.upload.prepare(pauses)
 
     # --- groups of chunks
 
@@ -199,16 +184,15 @@ class UploadDriver(Driver[range, _Group]):
         for index in plan:
             length = self.cost(range(index, index + 1))
             plain.append(Chunk(index, self._job.source.read(length)))
-        try:
-            return _Group(self._job, plain, self._resumption.pass_over(plain))
-        except Outdated as error:
-            # Raised in its turn, like a request that failed: the transfer itself goes on.
-            return _Group(self._job, plain, flaw=error)
+        return _Group(self._job, plain)
+
+    def handed_out(self) -> None:
+        """Hash what was read."""
+        self._job.source.hash_up()
 
     def work(self, task: _Group, pauses: Wait) -> None:
         """Seal and send a group, or what is missing of it."""
-        if task.flaw is not None:
-            raise task.flaw
+        task.pass_over(self._resumption)
         if not task.missing:
             return
         task.seal()

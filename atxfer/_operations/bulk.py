@@ -66,11 +66,6 @@ class Bulk:
 
         return cls(reach, open_store(address, reach.config, options))
 
-    def learn(self, transfer: Transfer) -> None:
-        """Ask the store once what it can do, if it has to be asked."""
-        if self.store.learns:
-            self._engine.call(self.destination, "what it can do", self.store.learn, transfer)
-
     def location(self, info: ObjectInfo, wait: Wait) -> Mapping[str, Any]:
         """Return what a manifest says of where an object lies, with a fresh URL."""
         url, ends_at = self.store.url(info, None, wait)
@@ -162,8 +157,11 @@ class WebOrigins:
 
         with self._lock:
             if self._transport is None:
+                config = self._reach.config
                 self._transport = open_transport(
-                    self._reach.config, HttpOptions(self._reach.ca_file)
+                    config,
+                    HttpOptions(self._reach.ca_file),
+                    width=config.max_concurrent_downloads,
                 )
             return self._transport
 

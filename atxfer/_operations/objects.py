@@ -7,14 +7,12 @@ behind a ``#``, and nowhere else.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Callable, Optional, TypeVar
 
 from atxfer._engine.destination import Destination
 from atxfer._engine.earlier import Load, or_anew
-from atxfer._engine.engine import Engine
 from atxfer._engine.jobs import DownloadJob, UploadJob
 from atxfer._engine.journal import Errand
 from atxfer._engine.journals import Journals
@@ -24,16 +22,16 @@ from atxfer._format.fragment import key_text, read_key
 from atxfer._format.manifest import COMPLETE, Manifest, new_file_id
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_trailer
+from atxfer._operations.around import learn, tidy
 from atxfer._operations.cutting import as_it_is, new_manifest, object_plan, sealing
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import choose_chunk_size
-from atxfer.errors import Cancelled, DeadlineExceeded
 from atxfer.model import Chunk, Receipt, RemoteFile, Result, chunk_count
 from atxfer.stores.base import ObjectInfo, ObjectReader, ObjectStore, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
-__all__ = ["Objects", "ReadableObjects", "info_of", "tidy"]
+__all__ = ["Objects", "ReadableObjects", "info_of"]
 
 T = TypeVar("T")
 
@@ -178,8 +176,14 @@ class Objects(ReadableObjects):
 
     def _send(self, order: Order, load: Load, transfer: Transfer) -> Receipt:
         source = load.source
-        if self._store.learns:
-            self._call(transfer, "what it can do", self._store.learn)
+        learn(
+            self._engine,
+            self._store,
+            self._destination,
+            transfer,
+            size=source.size,
+            chunk_size=self._config.chunk_size,
+        )
         cut = self._sealed(source) if self._encrypt else self._plain(load)
         job = UploadJob(
             name=source.name,
@@ -194,7 +198,7 @@ class Objects(ReadableObjects):
             journal=load.journal,
         )
         summary = self._engine.upload(job, transfer)
-        tidy(self._engine, self._store, self._destination, summary.stored, transfer)
+        tidy(self._engine, self._store, self._destination, summary.stored)
         info = info_of(summary.stored)
         return Receipt(
             file_id=info.address,
@@ -254,18 +258,6 @@ class Objects(ReadableObjects):
         info = self._stat(bare, transfer)
         url, _ = self._call(transfer, "link", lambda wait: self._store.url(info, ttl, wait))
         return url if key is None else _with_key(url, key)
-
-
-def tidy(
-    engine: Engine,
-    store: ObjectStore,
-    destination: Destination,
-    stored: StoredFile,
-    transfer: Transfer,
-) -> None:
-    """Remove what an upload has left, as far as that can be done: the file is there."""
-    with contextlib.suppress(Cancelled, DeadlineExceeded):
-        engine.outcomes(destination, stored.leavings, store.drop, transfer, name="leaving")
 
 
 def info_of(stored: StoredFile) -> ObjectInfo:

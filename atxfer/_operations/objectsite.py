@@ -176,9 +176,10 @@ def download_url(reach: Reach, url: str, wish: Wish) -> Result:
         url: Of a sealed file with its key behind a ``#``.
         wish: Where it is wanted.
     """
-    transport = open_transport(reach.config, HttpOptions(reach.ca_file))
+    width = reach.config.max_concurrent_downloads
+    transport = open_transport(reach.config, HttpOptions(reach.ca_file), width=width)
     host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
-    destination = reach.engine.destination(f"web:{host}", reach.config.max_concurrent_downloads)
+    destination = reach.engine.destination(f"web:{host}", width)
     objects = ReadableObjects(reach, WebStore(transport), destination)
     try:
         return reach.engine.run(

@@ -14,9 +14,10 @@ from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import COMPLETE, Manifest
 from atxfer._format.sealing import SEAL_OVERHEAD
 from atxfer._operations import shares
+from atxfer._operations.around import learn, tidy
 from atxfer._operations.cutting import new_manifest, object_plan, sealing
 from atxfer._operations.home import Home
-from atxfer._operations.objects import info_of, tidy
+from atxfer._operations.objects import info_of
 from atxfer._operations.orders import Order
 from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import FileExpired, FileNotFound, ManifestInvalid, SharingFailed
@@ -86,7 +87,14 @@ def upload(home: Home, order: Order, transfer: Transfer) -> Receipt:
 def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
     bulk = home.bulk
     if bulk is not None:
-        bulk.learn(transfer)
+        learn(
+            home.engine,
+            bulk.store,
+            bulk.destination,
+            transfer,
+            size=load.source.size,
+            chunk_size=home.config.chunk_size,
+        )
     manifest = _manifest(home, load, transfer)
     ttl = order.ttl
     began = transfer.wait.clock.monotonic()
@@ -123,7 +131,7 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
     )
     summary = home.engine.upload(job, transfer)
     if bulk is not None:
-        tidy(home.engine, bulk.store, bulk.destination, summary.stored, transfer)
+        tidy(home.engine, bulk.store, bulk.destination, summary.stored)
     return _Sent(sent, left(), summary.statistics)
 
 

@@ -362,6 +362,10 @@ class ObjectStore(ObjectReader, Store, Protocol):
         """Ask the server what it can do, on which ``capabilities`` depend; once is enough."""
         ...
 
+    def prepare(self, wait: Wait) -> None:
+        """Make a connection ready for a later call."""
+        ...
+
     def objects(self, wait: Wait) -> Sequence[ObjectInfo]:
         """Return all that lie below the store's address.
 

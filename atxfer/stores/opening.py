@@ -50,14 +50,19 @@ def open_store(address: str, config: TransferConfig, options: HttpOptions) -> Op
         raise ValueError(
             f"{address!r} is no store: write https://HOST/FILES/ or s3://BUCKET/PREFIX"
         )
-    transport = open_transport(config, options)
+    transport = open_transport(config, options, width=config.max_concurrent_uploads)
     if address.lower().startswith("s3:"):
         return _open_s3(address, transport, config, options)
     return _open_tus(address, transport, config, options)
 
 
-def open_transport(config: TransferConfig, options: HttpOptions) -> HttpTransport:
+def open_transport(config: TransferConfig, options: HttpOptions, *, width: int) -> HttpTransport:
     """Return connections to HTTP servers; nothing is sent.
+
+    Args:
+        config: Time limits.
+        options: What goes with requests.
+        width: How many connections to one server are kept: as many as there may be requests.
 
     Raises:
         ValueError: A file holds no certificate.
@@ -67,7 +72,6 @@ def open_transport(config: TransferConfig, options: HttpOptions) -> HttpTranspor
     if options.cert is not None:
         pair = options.cert if isinstance(options.cert, tuple) else (options.cert, None)
         context.load_cert_chain(*pair)
-    width = max(config.max_concurrent_uploads, config.max_concurrent_downloads)
     return HttpTransport(context, config, width=width)
 
 

@@ -28,7 +28,8 @@ from boto3.s3.transfer import TransferConfig as S3Config
 from s3transfer.manager import TransferManager
 from tusclient.client import TusClient
 
-from tests.bench import s3
+from atxfer import TransferConfig
+from tests.bench.ours import upload, upload_to_s3
 from tests.servers.install import PACKAGES
 from tests.servers.s3 import S3Server, VersityGw
 from tests.servers.tus import Tusd
@@ -126,25 +127,35 @@ def timed() -> Iterator[list[float]]:
 
 def ours(part: str, stage: Stage) -> dict[str, Way]:
     """Return the ways of atxfer to do a part."""
-    if part == "small":
-        return {"100 x 8 KiB to S3, atxfer": lambda: s3_upload(stage, stage.small, 16)}
-    if part == "s3":
+    if part == "tus":
+        wide = TransferConfig(max_concurrent_uploads=TUS_WIDTH, memory_budget=TUS_WIDTH * CHUNK)
         return {
-            f"64 MiB to S3, atxfer, {budget} MiB of memory": _large(stage, budget)
-            for budget in (16, 32, 64)
+            "64 MiB to tus, atxfer": lambda: _tus_upload(stage, TransferConfig()),
+            "64 MiB to tus, atxfer, 1 part": lambda: _tus_upload(
+                stage, TransferConfig(max_concurrent_uploads=1, chunk_size=CHUNK)
+            ),
+            f"64 MiB to tus, atxfer, {TUS_WIDTH} parts of 8 MiB at a time": lambda: _tus_upload(
+                stage, wide.but(chunk_size=CHUNK)
+            ),
         }
-    return {}
+    wide = TransferConfig(max_concurrent_uploads=WIDTH)
+    if part == "small":
+        return {"100 x 8 KiB to S3, atxfer": lambda: _s3_upload(stage, stage.small, wide)}
+    return {
+        "64 MiB to S3, atxfer": lambda: _s3_upload(stage, [stage.large], wide),
+        "64 MiB to S3, atxfer, 64 MiB of memory": lambda: _s3_upload(
+            stage, [stage.large], wide.but(memory_budget=64 * MIB)
+        ),
+    }
 
 
-def _large(stage: Stage, budget: int) -> Way:
-    return lambda: s3_upload(stage, [stage.large], budget)
+def _tus_upload(stage: Stage, config: TransferConfig) -> float:
+    return upload(stage.url, [stage.large], config)
 
 
-def s3_upload(stage: Stage, paths: Sequence[Path], budget: int) -> float:
-    """Upload with atxfer's engine."""
+def _s3_upload(stage: Stage, paths: Sequence[Path], config: TransferConfig) -> float:
     server: S3Server = stage.server
-    bucket = server.new_bucket()
-    return s3.upload(server, stage.url, bucket, paths, width=WIDTH, budget=budget)
+    return upload_to_s3(server, stage.url, paths, config)
 
 
 # S3: s3transfer, and the floors
@@ -164,7 +175,8 @@ class S3Ways:
     def s3transfer(self, paths: Sequence[Path]) -> float:
         """Upload with s3transfer's manager, which boto3's ``upload_file`` uses as well."""
         config = S3Config(max_concurrency=WIDTH, multipart_chunksize=CHUNK)
-        with timed() as seconds, TransferManager(self._client(), config) as manager:
+        client = self._client()
+        with timed() as seconds, TransferManager(client, config) as manager:
             futures = [manager.upload(str(p), self._bucket, f"t/{p.name}") for p in paths]
             for future in futures:
                 future.result()
@@ -286,8 +298,8 @@ class TusWays:
 
     def tuspy(self) -> float:
         """Upload in chunks, one after another."""
+        client = TusClient(self._stage.url)
         with timed() as seconds:
-            client = TusClient(self._stage.url)
             client.uploader(str(self._stage.large), chunk_size=CHUNK).upload()
         return seconds[0]
 

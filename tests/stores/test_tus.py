@@ -461,7 +461,7 @@ def test_what_is_sent_can_be_compared_there() -> None:
 @with_parts
 def test_chunks_become_parts_and_parts_a_file(peer: TusPeer) -> None:
     """Each a request; one more names them in order, and one sees how long the whole is."""
-    data = upload(peer, 3.5, cap=1)
+    data = upload(peer, 3.5, cap=2)
     assert peer.whole == data
     assert peer.asked == ["OPTIONS", *["POST"] * 5, "HEAD", *["DELETE"] * 4]
     *parts, final, head = peer.heard[1:7]
@@ -486,10 +486,18 @@ def test_a_small_file_has_no_parts(peer: TusPeer) -> None:
 
 
 @with_parts
+def test_one_at_a_time_makes_no_parts(peer: TusPeer) -> None:
+    """They would be requests for nothing."""
+    data = upload(peer, 3.5, cap=1)
+    assert peer.whole == data
+    assert peer.asked == ["OPTIONS", "POST", "PATCH", "PATCH", "PATCH"]
+
+
+@with_parts
 def test_a_part_that_was_lost_is_made_anew(peer: TusPeer) -> None:
     """What nobody knows the address of is in no file."""
     peer.say("POST", "lost", "cut")
-    data = upload(peer, cap=1)
+    data = upload(peer, cap=2)
     assert peer.whole == data
 
 
@@ -498,7 +506,7 @@ def test_a_part_that_is_gone_is_made_anew_once(peer: TusPeer) -> None:
     """Its chunk is at hand."""
     peer.say("POST", lambda heard: made(peer, heard, 10, told=10))
     peer.say("PATCH", said(404))
-    data = upload(peer, cap=1)
+    data = upload(peer, cap=2)
     assert peer.whole == data
 
 
@@ -529,7 +537,7 @@ def test_a_part_that_is_lost_at_the_end_is_told(peer: TusPeer) -> None:
         return peer.work(heard)
 
     peer.say("POST", *[vanish] * 4)
-    assert "has lost a part" in str(failed(peer, NotFound, cap=1))
+    assert "has lost a part" in str(failed(peer, NotFound, cap=2))
 
 
 @with_parts
@@ -550,9 +558,9 @@ def test_addresses_that_are_too_long_are_told_early(peer: TusPeer) -> None:
         return said(201, Location=f"/files/{'x' * 1500}", Upload_Offset=str(len(heard.body)))
 
     peer.say("POST", *[far] * 20)
-    error = failed(peer, RequestTooLarge, chunks=12, cap=1)
+    error = failed(peer, RequestTooLarge, chunks=12, cap=2)
     assert "Raise chunk_size" in error.remedy
-    assert peer.count("POST") == 1
+    assert peer.count("POST") <= 4  # of 13: those that were handed out already
 
 
 @with_parts

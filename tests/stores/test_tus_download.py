@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 
+from atxfer._policy.sizing import choose_chunk_size, chunks_per_request
 from atxfer.config import TransferConfig
 from atxfer.errors import (
     ChunkCorrupt,
@@ -415,9 +416,9 @@ def test_an_upload_elsewhere_gets_nothing(peer: TusPeer) -> None:
 # --- the address of a server
 
 
-def store(address: str, **how: Any) -> TusStore:
+def store(address: str, config: Optional[TransferConfig] = None, **how: Any) -> TusStore:
     """Return a store that is not asked for anything."""
-    config = TransferConfig()
+    config = config or TransferConfig()
     return TusStore(address, HttpTransport(https_context(), config, width=1), config, **how)
 
 
@@ -453,11 +454,22 @@ def test_a_login_in_the_clear_is_warned_of(
 
 def test_chunks_are_of_mebibytes() -> None:
     """A server of tus is asked in large pieces, and small files are one."""
-    from atxfer._policy.sizing import choose_chunk_size, chunks_per_request
-
     capabilities = store("https://h/").capabilities
     mib = 1 << 20
     for size, chunk in ((1, 8), (8, 8), (9, 5), (160, 5), (161, 8), (256, 8), (10_000, 8)):
         assert choose_chunk_size(size * mib, capabilities, overhead=28) == chunk * mib
     assert choose_chunk_size(5 * mib, capabilities, 1000) == 1000
     assert chunks_per_request(1000, capabilities) == 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "cap", "part", "stream"),
+    [(16, 3, 5, 8), (16, 2, 8, 8), (16, 1, 8, 8), (64, 4, 16, 16), (64, 5, 12, 12), (1, 3, 5, 8)],
+)
+def test_parts_share_the_memory_budget(budget: int, cap: int, part: int, stream: int) -> None:
+    """As many of them are under way as there are permits, and no fewer for being too large."""
+    mib = 1 << 20
+    config = TransferConfig().but(memory_budget=budget * mib, max_concurrent_uploads=cap)
+    capabilities = store("https://h/", config).capabilities
+    assert choose_chunk_size(20 * mib, capabilities) == part * mib
+    assert choose_chunk_size(10_000 * mib, capabilities) == stream * mib

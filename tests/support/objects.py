@@ -37,6 +37,9 @@ class FakeObjects(FakeStore):
         name = address.rpartition("/")[2]
         return ObjectInfo(address, name, len(self.content[address]), version="1")
 
+    def prepare(self, wait: Wait) -> None:
+        """Connect to nobody."""
+
     def learn(self, wait: Wait) -> None:
         """Ask for nothing, and never again."""
         with self.request("learn", wait):

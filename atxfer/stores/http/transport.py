@@ -129,7 +129,7 @@ class HttpTransport:
         self._adapter = Adapter(self._width)
         self._channels: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._ready: dict[tuple[str, Address], list[_Ready]] = {}  # by scheme and server
-        self._preparing = 0
+        self._connecting = 0  # how many are being made
         self._under_way: set[Exchange] = set()
         self._opened = 0
         self._lock = threading.Lock()  # guards all of these but the adapter, and _closed
@@ -251,16 +251,16 @@ class HttpTransport:
             self._check_open()
             ready = len(self._all_ready())
             used = sum(channel.is_open for channel in self._channels)
-            if ready + used + self._preparing >= self._width:
+            if ready + used + self._connecting >= self._width:
                 return
-            self._preparing += 1
-        parts = urllib.parse.urlsplit(url)
-        address = Address(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+            self._connecting += 1
         try:
+            parts = urllib.parse.urlsplit(url)
+            address = Address(parts.hostname or "", parts.port or _PORTS[parts.scheme])
             self._shelve(parts.scheme, self._connect(parts.scheme, address, wait), address)
         finally:
             with self._lock:
-                self._preparing -= 1
+                self._connecting -= 1
 
     def _shelve(self, scheme: str, stream: SocketStream, address: Address) -> None:
         with self._lock:
@@ -328,13 +328,19 @@ class HttpTransport:
 
     def _dial(self, scheme: str, address: Address, wait: Wait) -> Channel:
         """Return a connection: one that was made beforehand, or a new one."""
-        channel = Channel(
-            self._made_before(scheme, address) or self._connect(scheme, address, wait)
-        )
         with self._lock:
-            self._channels.add(channel)
-            self._opened += 1
-            closed = self._closed
+            self._connecting += 1
+        try:
+            channel = Channel(
+                self._made_before(scheme, address) or self._connect(scheme, address, wait)
+            )
+            with self._lock:
+                self._channels.add(channel)
+                self._opened += 1
+                closed = self._closed
+        finally:
+            with self._lock:
+                self._connecting -= 1
         if closed:  # meanwhile
             channel.close()
             self._check_open()

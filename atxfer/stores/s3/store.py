@@ -111,6 +111,10 @@ class S3Store:
 
     # --- files
 
+    def prepare(self, wait: Wait) -> None:
+        """Connect once more."""
+        self._bucket.prepare(wait)
+
     def open_upload(
         self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None
     ) -> Union[WholeUpload, PartsUpload]:

@@ -141,6 +141,10 @@ class TusServer:
                 _log.info("tus.assumed server=%s status=%d", self.name, answer.status)
         return self._features
 
+    def prepare(self, wait: Wait) -> None:
+        """Make a connection ready for a later request."""
+        self._transport.prepare(self.address, wait)
+
     def create(
         self, headers: Mapping[str, str], wait: Wait, body: Optional[Body] = None
     ) -> Created:

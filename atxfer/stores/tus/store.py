@@ -37,12 +37,10 @@ _log = logging.getLogger("atxfer.tus")
 # Files that are one request, and chunks that go in order: at 100 ms a request, up to 80 MiB/s.
 _WHOLE = 8 * MIB
 
-# Parts that go side by side: three fit into the default memory_budget, as many as there are permits
-# by default. From 5 MiB on, which is S3's own smallest part, tusd on S3 can put parts together
-# without fetching them.
-_PART = 5 * MIB
-
-_LADDER = ((_WHOLE, _WHOLE), (MAX_PARTS * _PART, _PART), (MAX_PARTS * _WHOLE, _WHOLE))
+# Parts that go side by side are of a size that lets all permits be used within the memory_budget.
+# From 5 MiB on, which is S3's own smallest part, tusd on S3 can put parts together without fetching
+# them. Larger ones are fewer requests.
+_SMALLEST_PART, _LARGEST_PART = 5 * MIB, 16 * MIB
 
 _LARGEST_CHUNK = 1024 * MIB
 
@@ -83,6 +81,8 @@ class TusStore:
         credentials = Credentials(headers, auth if auth is not None else login)
         if credentials and scheme == "http" and not _is_here(host):
             _log.warning("tus.unencrypted server=%s remedy=%r", host, "use https:// for a login")
+        self._in_order = config.max_concurrent_uploads == 1  # parts would be requests for nothing
+        self._ladder = _ladder(config)
         self._server = TusServer(
             bare, transport, credentials, request_timeout=config.request_timeout
         )
@@ -100,9 +100,9 @@ class TusStore:
             max_read_bytes=_LARGEST_CHUNK,
             max_chunk_bytes=_LARGEST_CHUNK,
             max_chunks_per_delete=_ASKED_FOR,
-            chunk_ladder=_LADDER,
+            chunk_ladder=self._ladder,
             max_default_chunk=_WHOLE,
-            parallel=self._server.known.has("concatenation"),
+            parallel=self._server.known.has("concatenation") and not self._in_order,
             parallel_chunks=MAX_PARTS,
             # tusd locks a file for each of its readers, and looks only each two seconds whether
             # another one has finished; @tus/server knows no parts at all.
@@ -122,6 +122,10 @@ class TusStore:
             TransferError: It can't be asked.
         """
         self._server.features(wait)
+
+    def prepare(self, wait: Wait) -> None:
+        """Connect once more."""
+        self._server.prepare(wait)
 
     # --- up
 
@@ -147,7 +151,7 @@ class TusStore:
                 f" and this one has {plan.stored_bytes:,} there",
                 remedy="Split the file, or raise the limit of the server.",
             )
-        if features.has("concatenation") and 1 < plan.chunks <= MAX_PARTS:
+        if self.capabilities.parallel and 1 < plan.chunks <= MAX_PARTS:
             return PartsUpload(self._server, plan, token)
         return StreamUpload(self._server, plan, token)
 
@@ -269,6 +273,16 @@ class TusStore:
 
     def __repr__(self) -> str:
         return f"<TusStore {self._server.name}>"
+
+
+def _ladder(config: TransferConfig) -> tuple[tuple[int, int], ...]:
+    """Return the sizes of chunks: of files in one request, in parts, and in the largest parts."""
+    if config.max_concurrent_uploads == 1:
+        return ((_WHOLE, _WHOLE),)
+    share = config.memory_budget // config.max_concurrent_uploads // MIB * MIB
+    part = max(_SMALLEST_PART, min(share, _LARGEST_PART))
+    largest = max(part, _WHOLE)
+    return (_WHOLE, _WHOLE), (MAX_PARTS * part, part), (MAX_PARTS * largest, largest)
 
 
 def _is_here(host: str) -> bool:

@@ -84,8 +84,8 @@ class TusUpload(abc.ABC):
         return token_for(self._plan, [resource.url for resource in self._resources])
 
     def prepare(self, wait: Wait) -> None:
-        """Do nothing: a request makes the connection it needs."""
-        wait.check()
+        """Connect once more, for a part that goes beside others."""
+        self._server.prepare(wait)
 
     @property
     @abc.abstractmethod
