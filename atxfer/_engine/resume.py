@@ -125,13 +125,15 @@ class _Inquiry(Driver[range, range]):
         return frozenset().union(*self._answers.values())
 
     def ranges(self, known: dict[int, bytes]) -> Iterator[range]:
-        """Yield what to ask for: nothing that was never sent."""
+        """Yield what to ask for: nothing that was never sent, but whether there is an upload."""
         step = chunks_per_delete(self._job.capabilities)
         if known:
             for start in range(min(known), max(known) + 1, step):
                 indexes = range(start, min(start + step, max(known) + 1))
                 if not known.keys().isdisjoint(indexes):
                     yield indexes
+        elif self._job.plan.chunks:
+            yield range(1)
 
     def cost(self, plan: range) -> int:
         """Return nothing: such a request carries no content."""

@@ -114,6 +114,21 @@ def test_an_upload_that_never_began_begins_anew(file: Path) -> None:
     assert store.tokens == [None, None]
 
 
+def test_an_upload_that_is_gone_before_anything_was_sent_begins_anew(file: Path) -> None:
+    """A loss of power takes the notes of what was sent; the store is asked all the same."""
+    store = interrupted(file)
+    (journal,) = journals(file)
+    kept = [line for line in journal.read_bytes().splitlines(True) if b'"sent"' not in line]
+    journal.write_bytes(b"".join(line for line in kept if b'"held"' not in line))
+    store.say("404 " + "ok " * 20)
+    with remembering(file, store) as w:
+        w.file_ids.append("f0")
+        w.upload(file)
+        assert w.content("f1") == content()
+    assert store.requests[0].startswith("stored")
+    assert store.tokens == [b"f0", None]
+
+
 def test_what_is_asked_for_fits_the_store(file: Path) -> None:
     """As few requests as it takes, several at a time, none for what was never sent."""
     capabilities = small(max_chunks_per_delete=16)
