@@ -86,9 +86,15 @@ class Journals:
 
         Those whose time on the server is over are forgotten instead.
         """
-        found = sorted(self._folder.glob(f"*{_ENDING}")) if self._folder is not None else []
-        told = [told for path in found if (told := _told(path)) is not None]
+        told = [told for path in self._paths() if (told := _told(path)) is not None]
         return sorted(told, key=lambda upload: upload.stopped_at)
+
+    def under_way(self) -> list[Record]:
+        """Return what the journals say that a process of this machine is at."""
+        return [told for path in self._paths() if (told := _under_way(path)) is not None]
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob(f"*{_ENDING}")) if self._folder is not None else []
 
     def _open(self, errand: Errand, wait: Wait) -> Optional[Journal]:
         if self._folder is None or errand.source.path is None:
@@ -219,6 +225,14 @@ def _told(path: Path) -> Optional[UnfinishedUpload]:
         stopped_at=stopped_at,
         state="running" if is_running else _state(record),
     )
+
+
+def _under_way(path: Path) -> Optional[Record]:
+    try:
+        # Looked for first: what is read of one that is held is not older than that.
+        return _peek(path) if _is_running(path, forget=False) else None
+    except OSError:  # it has just ended
+        return None
 
 
 def _is_running(path: Path, *, forget: bool) -> bool:

@@ -516,3 +516,15 @@ def test_listing_disturbs_nobody(state: Path, file: Path) -> None:
         assert journal is not None
         assert journal.record is not None
     os.close(lister)
+
+
+def test_what_is_under_way_is_told_by_who_holds_its_journal(state: Path, file: Path) -> None:
+    """With what the server knows it by; one that has stopped is not under way."""
+    assert Journals(None).under_way() == []
+    interrupted(state, file)
+    assert Journals(state).under_way() == []
+    with claimed(state, file) as journal:
+        assert journal is not None
+        (record,) = Journals(state).under_way()
+        assert (record.head.file_id, record.token) == ("file-1", b"token \xff")
+    assert Journals(state).under_way() == []
