@@ -25,7 +25,10 @@ from atxfer.errors import (
 )
 from atxfer.stores.base import ChunksFailed
 
-__all__ = ["Answers", "check", "check_stored", "end_of", "failures", "nulls", "telling"]
+__all__ = [
+    *("Answers", "check", "check_stored", "end_of", "failures"),
+    *("nulls", "telling", "written_at"),
+]
 
 Answers = dict[int, Union[Answer, AtError]]
 
@@ -62,11 +65,24 @@ def end_of(metadata: str) -> float:
     Raises:
         ProtocolViolation: It is none.
     """
+    expires_at = _read(metadata).expires_at
+    return math.inf if expires_at is None else expires_at
+
+
+def written_at(metadata: str) -> float:
+    """Return when a record was last written, the same way; infinity if the server doesn't say.
+
+    So one of which nobody knows how old it is, counts as new.
+    """
+    updated_at = _read(metadata).updated_at
+    return math.inf if updated_at is None else updated_at
+
+
+def _read(metadata: str) -> Metadata:
     try:
-        expires_at = Metadata.from_json(json.loads(metadata)).expires_at
+        return Metadata.from_json(json.loads(metadata))
     except (ValueError, TypeError, AttributeError) as error:
         raise ProtocolViolation("the server's metadata can't be read") from error
-    return math.inf if expires_at is None else expires_at
 
 
 def telling(failed: dict[int, TransferError]) -> TransferError:

@@ -23,7 +23,16 @@ from atxfer.atprotocol.verbs import Delete, Llookup, Mode, Update, UpdateMeta, V
 from atxfer.config import KIB, MIB, TransferConfig
 from atxfer.errors import ChunkCorrupt, ChunkMissing, FileExpired
 from atxfer.model import Chunk
-from atxfer.stores.answers import Answers, check, check_stored, end_of, failures, nulls, telling
+from atxfer.stores.answers import (
+    Answers,
+    check,
+    check_stored,
+    end_of,
+    failures,
+    nulls,
+    telling,
+    written_at,
+)
 from atxfer.stores.base import Capabilities, StoredFile, UploadPlan
 from atxfer.waiting import Wait
 
@@ -81,6 +90,15 @@ class AtServerStore:
         if gone:
             raise ChunkMissing("a chunk is not on the server any more", chunk=gone[0])
         self.renew(stored.file_id, indexes, ttl, wait)
+
+    def written(self, stored: StoredFile, indexes: range, wait: Wait) -> dict[int, float]:
+        """Return which of these chunks are there, and when each was last written or renewed.
+
+        Returns:
+            Epoch seconds by the server's clock, by index; infinity where it doesn't say.
+        """
+        held = self.held(stored.file_id, indexes, wait)
+        return {index: written_at(metadata) for index, metadata in held.items()}
 
     # --- what uploads and downloads share
 

@@ -303,12 +303,16 @@ class Leftover:
     Attributes:
         address: Where the object would lie.
         token: What the store knows the upload by, as ``Upload.token``.
-        begun_at: Epoch seconds, or None where the store doesn't say.
+        begun_at: Epoch seconds by the store's clock, or None where the store doesn't say.
+        stopped_at: The same of when something was stored of it last; None where nobody has asked.
+        stored: Bytes that were stored of it; 0 where nobody has asked.
     """
 
     address: str
     token: bytes
     begun_at: Optional[float] = None
+    stopped_at: Optional[float] = None
+    stored: int = 0
 
 
 class ObjectReader(Protocol):
@@ -395,6 +399,18 @@ class ObjectStore(ObjectReader, Store, Protocol):
         Raises:
             NotSupported: The store can't list them.
         """
+        ...
+
+    def examine(self, leftover: Leftover, wait: Wait) -> Optional[Leftover]:
+        """Return it with how much of it is stored, and since when; None if it is gone.
+
+        Raises:
+            NotSupported: The store can't say.
+        """
+        ...
+
+    def address_of(self, name: str) -> Optional[str]:
+        """Return where an object of this name lies, or None where the store decides that."""
         ...
 
     def drop(self, leftover: Leftover, wait: Wait) -> None:

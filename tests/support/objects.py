@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Optional
 
 from atxfer.errors import ChunkCorrupt, ChunkMissing, FileNotFound, NotSupported
@@ -21,6 +21,7 @@ class FakeObjects(FakeStore):
     def __init__(self, script: str = "") -> None:
         super().__init__(script)
         self.content: dict[str, bytes] = {}
+        self.lefts: Optional[list[Leftover]] = None  # as examine tells of them
 
     def open_upload(
         self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None
@@ -74,11 +75,26 @@ class FakeObjects(FakeStore):
             return f"{info.address}?for=anybody", ttl
 
     def leftovers(self, wait: Wait) -> Sequence[Leftover]:
-        """List none."""
-        raise NotSupported("it keeps none")
+        """List what is known of them without a closer look."""
+        if self.lefts is None:
+            raise NotSupported("it lists none")
+        with self.request("leftovers", wait):
+            return [replace(left, stopped_at=None, stored=0) for left in self.lefts]
+
+    def examine(self, leftover: Leftover, wait: Wait) -> Optional[Leftover]:
+        """Look closer."""
+        with self.request(f"examine {leftover.token.decode()}", wait):
+            found = [left for left in self.lefts or () if left.token == leftover.token]
+            return found[0] if found else None
+
+    def address_of(self, name: str) -> Optional[str]:
+        """Return the address that ``commit`` gives."""
+        return f"mem://{name}"
 
     def drop(self, leftover: Leftover, wait: Wait) -> None:
-        """Drop none."""
+        """Remove one."""
+        with self.request(f"drop {leftover.token.decode()}", wait):
+            self.lefts = [left for left in self.lefts or () if left.token != leftover.token]
 
     def delete(self, stored: StoredFile, indexes: range, wait: Wait) -> None:
         """Remove the object."""

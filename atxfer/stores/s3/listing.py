@@ -6,6 +6,7 @@ import calendar
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Optional
 from urllib.parse import unquote_plus
 
@@ -18,7 +19,7 @@ from atxfer.stores.s3.checksums import plain_etag
 from atxfer.stores.s3.sending import Sent
 from atxfer.waiting import Wait
 
-__all__ = ["leftovers", "listed_parts", "name_of", "objects", "token_of", "upload_of"]
+__all__ = ["examined", "leftovers", "listed_parts", "name_of", "objects", "token_of", "upload_of"]
 
 # A page has at most 1,000 entries; a key at most 1,024 bytes, or three times as many encoded.
 _PAGE_BYTES = 8 * MIB
@@ -52,6 +53,22 @@ def leftovers(bucket: Bucket, wait: Wait) -> Iterator[Leftover]:
                 token=token_of(key, entry.value("UploadId")),
                 begun_at=_time(entry.value("Initiated")),
             )
+
+
+def examined(bucket: Bucket, leftover: Leftover, wait: Wait) -> Leftover:
+    """Return an upload that did not end with the bytes of its parts, and when the last one came."""
+    key, upload_id = upload_of(leftover.token)
+    markers = {"part-number-marker": "NextPartNumberMarker"}
+    times, stored = [leftover.begun_at], 0
+    for page in _pages(bucket, key, {"uploadId": upload_id}, markers, wait):
+        for entry in page.all("Part"):
+            times.append(_time(entry.value("LastModified")))
+            stored += _number(entry, "Size")
+    return replace(
+        leftover,
+        stopped_at=max((at for at in times if at is not None), default=None),
+        stored=stored,
+    )
 
 
 def listed_parts(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional, Union
 
 from atxfer.config import MIB, TransferConfig
-from atxfer.errors import ChunkMissing, FileNotFound, NotSupported, ProtocolViolation
+from atxfer.errors import ChunkMissing, FileNotFound, NotFound, NotSupported, ProtocolViolation
 from atxfer.stores.base import Capabilities, Leftover, ObjectInfo, StoredFile, UploadPlan
 from atxfer.stores.http import HttpTransport, Response
 from atxfer.stores.s3 import listing
@@ -207,6 +207,20 @@ class S3Store:
     def leftovers(self, wait: Wait) -> Sequence[Leftover]:
         """Return the uploads that did not end; a request for each thousand."""
         return list(listing.leftovers(self._bucket, wait))
+
+    def examine(self, leftover: Leftover, wait: Wait) -> Optional[Leftover]:
+        """Return it with the bytes of its parts, and when the last came; None if it is gone.
+
+        A request for each thousand parts.
+        """
+        try:
+            return listing.examined(self._bucket, leftover, wait)
+        except NotFound:
+            return None
+
+    def address_of(self, name: str) -> Optional[str]:
+        """Return where an object of this name lies."""
+        return self._bucket.place.address(self._bucket.place.key(name))
 
     def drop(self, leftover: Leftover, wait: Wait) -> None:
         """Remove the parts of an upload that did not end."""

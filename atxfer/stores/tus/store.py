@@ -249,6 +249,14 @@ class TusStore:
             remedy="Call the same upload again, which goes on with it; or wait until it expires.",
         )
 
+    def examine(self, leftover: Leftover, wait: Wait) -> Optional[Leftover]:
+        """Refuse: the protocol tells of no times."""
+        raise NotSupported("a tus server does not tell when an upload has stopped")
+
+    def address_of(self, name: str) -> Optional[str]:
+        """Return nothing: the server chooses the URL of each file."""
+        return None
+
     def drop(self, leftover: Leftover, wait: Wait) -> None:
         """Remove what was stored of an upload that did not end, there or not."""
         for url in urls_in(leftover.token):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -229,6 +229,54 @@ def test_what_was_listed_can_be_removed() -> None:
         token = b'{"key": "p/a b", "upload_id": "u/1"}'
         store.drop(Leftover("s3://bucket/p/a b", token), Wait())
         assert server.asked == ["DELETE /a%20b?uploadId=u%2F1"]
+
+
+def part(number: int, size: int, at: str) -> str:
+    """Return a part of a list."""
+    return (
+        f"<Part><PartNumber>{number}</PartNumber><LastModified>{at}</LastModified>"
+        f"<ETag>e</ETag><Size>{size}</Size></Part>"
+    )
+
+
+LEFT = Leftover("s3://bucket/p/a", b'{"key": "p/a", "upload_id": "u"}', 1369353600.0)
+
+
+def test_how_much_is_stored_of_an_upload_and_since_when() -> None:
+    """Of all its parts, page by page; in whatever order they came."""
+    first = xml(
+        "ListPartsResult",
+        part(1, 5, "2013-05-26T00:00:00.000Z"),
+        IsTruncated="true",
+        NextPartNumberMarker="1",
+    )
+    second = xml("ListPartsResult", part(2, 7, "2013-05-25T00:00:00.000Z"), IsTruncated="false")
+    with scripted(first, second) as (server, store):
+        found = store.examine(LEFT, Wait())
+        assert found == replace(LEFT, stored=12, stopped_at=1369353600.0 + 2 * 86400)
+        assert server.asked == ["GET /a?uploadId=u", "GET /a?uploadId=u&part-number-marker=1"]
+
+
+def test_an_upload_without_parts_stopped_when_it_was_begun() -> None:
+    """One of which the server tells no time has none."""
+    nothing = xml("ListPartsResult", IsTruncated="false")
+    with scripted(nothing, nothing) as (_, store):
+        assert store.examine(LEFT, Wait()) == replace(LEFT, stopped_at=LEFT.begun_at)
+        unknown = replace(LEFT, begun_at=None)
+        assert store.examine(unknown, Wait()) == unknown
+
+
+def test_an_upload_that_has_ended_meanwhile_is_gone() -> None:
+    """That is no failure; any other answer is."""
+    with scripted(error("NoSuchUpload", 404), error("AccessDenied", 403)) as (_, store):
+        assert store.examine(LEFT, Wait()) is None
+        with pytest.raises(NotAuthorized):
+            store.examine(LEFT, Wait())
+
+
+def test_where_an_object_of_a_name_lies() -> None:
+    """Below the prefix, as an upload of that name puts it."""
+    assert made().address_of("a b") == "s3://bucket/p/a b"
 
 
 # --- how it is made
