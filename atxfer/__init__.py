@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from atxfer.errors import ServerError as ServerError
     from atxfer.errors import SourceChanged as SourceChanged
     from atxfer.errors import TransferError as TransferError
+    from atxfer.model import AbandonedUpload as AbandonedUpload
     from atxfer.model import Outcome as Outcome
     from atxfer.model import Progress as Progress
     from atxfer.model import Receipt as Receipt
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from atxfer.model import UnfinishedUpload as UnfinishedUpload
 
 _HOMES = {
+    "AbandonedUpload": "atxfer.model",
     "AccessDenied": "atxfer.errors",
     "Cancelled": "atxfer.errors",
     "Client": "atxfer.client",

@@ -27,7 +27,7 @@ from atxfer._operations.site import Site
 from atxfer._operations.unfinished import journals_in
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import StrPath, TransferConfig, setting
-from atxfer.model import Outcome, Receipt, RemoteFile, Result, SharedFile
+from atxfer.model import AbandonedUpload, Outcome, Receipt, RemoteFile, Result, SharedFile
 from atxfer.stores.options import Auth, Cert, HttpOptions, is_address
 
 __all__ = ["Client", "download_link"]
@@ -311,6 +311,33 @@ class Client:
         """
         reference = Reference(file, namespace=namespace)
         self._engine.run(self._site.delete(reference), reference.label)
+
+    def clean(
+        self, older_than: float = 86_400.0, *, dry_run: bool = False
+    ) -> list[AbandonedUpload]:
+        """Remove what uploads have left that did not end, and return which they were.
+
+        Of an atSign: manifests and chunks, and with ``store`` what lies there, too. Of S3: all
+        multipart uploads below the address, whichever program has begun them. What counts is when
+        something came of an upload last. One that a process of this machine is at is left alone, if
+        it keeps a journal here. One that stopped and could still be resumed is removed; the same
+        call of ``upload`` begins it anew.
+
+        Args:
+            older_than: Seconds since something came of it last, by the server's clock; what is
+                younger, or of unknown age, stays. 0 for all, those that others are at included.
+            dry_run: Remove nothing, and return what would be removed.
+
+        Raises:
+            ValueError: ``older_than`` is negative.
+            NotSupported: A tus server lists no uploads. One that is the ``store`` of an atSign is
+                passed over.
+            CleaningFailed: Some are still there; all others were removed.
+            TransferError: The server can't be asked.
+        """
+        if not older_than >= 0:
+            raise ValueError(f"older_than must be seconds from 0, not {older_than!r}")
+        return list(self._engine.run(self._site.clean(older_than, dry_run=dry_run), "clean"))
 
     # --- for others
 

@@ -24,6 +24,7 @@
     |   +-- ServerFault*, Overloaded*, Throttled*, AnswerMissing*
     |   +-- RequestRejected, ProtocolViolation, RetryAfterTooLong
     +-- SharingFailed ................... as its causes   the file is there, but not shared
+    +-- CleaningFailed .................. as its causes   some of an old upload is still there
     +-- NotSupported ........................ 13   this kind of store can't do that
     +-- UploadInProgress .................... 14   another process is at the same upload
     +-- DeadlineExceeded .................... 11
@@ -37,7 +38,7 @@ derive from these in :mod:`atxfer.atprotocol.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "ChecksumMismatch",
     "ChunkCorrupt",
     "ChunkMissing",
+    "CleaningFailed",
     "ConnectFailed",
     "ConnectionLost",
     "DeadlineExceeded",
@@ -543,6 +545,31 @@ class SharingFailed(TransferError):
         )
         failed.__cause__ = next(iter(failures.values()))
         return failed
+
+
+class CleaningFailed(TransferError):
+    """Some uploads that did not end are still there; all others were removed.
+
+    Attributes:
+        failures: What is still there, as :class:`atxfer.AbandonedUpload`, each with the cause.
+        removed: What ``clean`` would have returned.
+    """
+
+    default_remedy = "Call clean again: what is removed already doesn't matter."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        failures: Sequence[tuple[Any, TransferError]] = (),
+        removed: Sequence[Any] = (),
+        **context: Any,
+    ) -> None:
+        super().__init__(message, **context)
+        self.failures = list(failures)
+        self.removed = list(removed)
+        if self.failures:
+            self.exit_code = self.failures[0][1].exit_code
 
 
 class NotSupported(TransferError):

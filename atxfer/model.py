@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 __all__ = [
+    "AbandonedUpload",
     "Chunk",
     "LimitChange",
     "Outcome",
@@ -289,3 +290,29 @@ class UnfinishedUpload:
     def as_dict(self) -> dict[str, Any]:
         """Return the description as plain values, ready for JSON."""
         return {**asdict(self), "share_with": list(self.share_with)}
+
+
+@dataclass(frozen=True)
+class AbandonedUpload:
+    """An upload that did not end, as its server tells, and that nobody has gone on with.
+
+    Attributes:
+        file_id: What the server knows the file by; in a store the address it would have had, at
+            which another file, that is whole, may lie.
+        name: The name of the file; in a store that of the object.
+        size: Bytes of the whole file, or None where the server doesn't know.
+        stored: Bytes of it that lie on the server; in a store as they lie there, sealed or not.
+        begun_at: Epoch seconds; by the clock of the store, or of who uploads to an atServer.
+        stopped_at: Epoch seconds of its last progress, by the server's clock.
+    """
+
+    file_id: str
+    name: str
+    size: Optional[int]
+    stored: int
+    begun_at: float
+    stopped_at: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the description as plain values, ready for JSON."""
+        return asdict(self)

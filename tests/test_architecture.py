@@ -126,6 +126,7 @@ WALL_CLOCK = {
     "_operations.links": "the server says when a file ends as a time of day",
     "_operations.shares": "the same, and a copy says when it was made",
     "_operations.objects": "a receipt and a trailer say when the file was made",
+    "_operations.leftovers": "a server says when an upload went on as a time of day",
     "_operations.cutting": "a manifest says when its file was made",
     "_operations.uploads": "a receipt says when the file ends",
 }

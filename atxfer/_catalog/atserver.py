@@ -118,4 +118,4 @@ class AtServerCatalog:
             expected_owner=self._keys.atsign,
             expected_file_id=file_id,
         )
-        return Entry(manifest, metadata.expires_at)
+        return Entry(manifest, metadata.expires_at, metadata.updated_at)

@@ -20,10 +20,12 @@ class Entry:
     Attributes:
         manifest: What the file is, verified.
         expires_at: Epoch seconds by the server's clock, or None if it never expires.
+        written_at: The same of when it was last written; None where the server doesn't say.
     """
 
     manifest: Manifest
     expires_at: Optional[float]
+    written_at: Optional[float] = None
 
     def remote_file(self) -> RemoteFile:
         """Return the description without the key."""

@@ -10,20 +10,21 @@ from atxfer._engine.transfer import Transfer
 from atxfer._format.attalk import is_attalk_id
 from atxfer._format.link import Link, is_link
 from atxfer._format.manifest import COMPLETE, is_file_id
-from atxfer._operations import arrivals, downloads, files, links, shares, uploads
+from atxfer._operations import arrivals, cleaning, downloads, files, links, shares, uploads
 from atxfer._operations.attalk import downloads as attalk_downloads
 from atxfer._operations.attalk import files as attalk_files
 from atxfer._operations.attalk import uploads as attalk_uploads
 from atxfer._operations.attalk.places import Place, describe
 from atxfer._operations.home import Home
 from atxfer._operations.inbox import Inbox
+from atxfer._operations.leftovers import Terms
 from atxfer._operations.orders import ATTALK, NATIVE, FileLike, Order, Reference, Wish
 from atxfer._operations.seen import Seen
 from atxfer._operations.site import Body
 from atxfer.atprotocol.atkey import normalise_atsign
 from atxfer.config import TransferConfig
 from atxfer.errors import FileNotFound, NotSupported
-from atxfer.model import Receipt, RemoteFile, Result, SharedFile
+from atxfer.model import AbandonedUpload, Receipt, RemoteFile, Result, SharedFile
 
 __all__ = ["AtSite"]
 
@@ -122,6 +123,16 @@ class AtSite:
             return lambda transfer: attalk_files.delete(home, place, transfer)
         file_id = _file_id(reference.text)
         return lambda transfer: files.delete(home, file_id, transfer)
+
+    def clean(self, older_than: float, *, dry_run: bool) -> Body[Sequence[AbandonedUpload]]:
+        """Remove uploads that did not end, and their bulk in a store."""
+        home = self._home
+
+        def body(transfer: Transfer) -> Sequence[AbandonedUpload]:
+            terms = Terms.of(older_than, home.journals)
+            return cleaning.clean(home, terms, transfer, dry_run=dry_run)
+
+        return body
 
     # --- for others, and from them
 

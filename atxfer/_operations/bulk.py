@@ -15,6 +15,7 @@ from atxfer._engine.destination import Destination
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import Manifest
 from atxfer._format.sealing import SEAL_OVERHEAD
+from atxfer._operations.leftovers import Leftovers
 from atxfer._operations.origins import Origin, stored_file
 from atxfer._operations.reach import Reach
 from atxfer.errors import ManifestInvalid, NotFound, NotSupported
@@ -52,6 +53,7 @@ class Bulk:
         self.destination: Destination = reach.engine.destination(
             opened.server, reach.config.max_concurrent_uploads
         )
+        self.leftovers = Leftovers(reach.engine, opened.store, self.destination)
         self._engine = reach.engine
         self._transport = opened.transport
 
@@ -101,15 +103,17 @@ class Bulk:
 
     def delete(self, manifest: Manifest, transfer: Transfer) -> None:
         """Remove a file's object, there or not."""
-        stored = self.stored(manifest)
+        info = _info(manifest)
+        self._engine.call(
+            self.destination, "delete", lambda wait: self.remove(manifest, info, wait), transfer
+        )
 
-        def delete(wait: Wait) -> None:
-            try:
-                self.store.delete(stored, range(1), wait)
-            except NotFound:
-                return  # an earlier call came so far
-
-        self._engine.call(self.destination, "delete", delete, transfer)
+    def remove(self, manifest: Manifest, info: ObjectInfo, wait: Wait) -> None:
+        """Remove an object of which its manifest need not know yet, there or not."""
+        try:
+            self.store.delete(_stored(manifest, info), range(1), wait)
+        except NotFound:
+            return  # an earlier call came so far
 
     def close(self) -> None:
         """Close all connections."""

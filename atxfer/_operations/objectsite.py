@@ -8,12 +8,13 @@ from typing import Any, NoReturn, Optional
 
 from atxfer._engine.journals import Journals
 from atxfer._engine.transfer import Transfer
+from atxfer._operations.leftovers import Leftovers, Terms
 from atxfer._operations.objects import Objects, ReadableObjects
 from atxfer._operations.orders import NATIVE, FileLike, Order, Reference, Wish
 from atxfer._operations.reach import Reach
 from atxfer._operations.site import Body
 from atxfer.errors import NotSupported
-from atxfer.model import Receipt, RemoteFile, Result, SharedFile
+from atxfer.model import AbandonedUpload, Receipt, RemoteFile, Result, SharedFile
 from atxfer.stores.opening import OpenStore, open_store, open_transport
 from atxfer.stores.options import HttpOptions
 from atxfer.stores.web import WebStore
@@ -42,10 +43,14 @@ class ObjectSite:
     ) -> None:
         self._transport = opened.transport
         self.place = opened.address
+        self._journals = journals
+        cap = reach.config.max_concurrent_uploads
+        destination = reach.engine.destination(opened.server, cap)
+        self._leftovers = Leftovers(reach.engine, opened.store, destination)
         self._objects = Objects(
             reach,
             opened.store,
-            reach.engine.destination(opened.server, reach.config.max_concurrent_uploads),
+            destination,
             encrypt=encrypt,
             journals=journals,
             place=opened.address,
@@ -88,6 +93,15 @@ class ObjectSite:
         """Remove a file."""
         address = self._address(reference)
         return lambda transfer: self._objects.delete(address, transfer)
+
+    def clean(self, older_than: float, *, dry_run: bool) -> Body[Sequence[AbandonedUpload]]:
+        """Remove uploads that did not end."""
+
+        def body(transfer: Transfer) -> Sequence[AbandonedUpload]:
+            terms = Terms.of(older_than, self._journals)
+            return self._leftovers.clean(terms, transfer, dry_run=dry_run)
+
+        return body
 
     def link(self, file: FileLike, ttl: Optional[float]) -> Body[str]:
         """Return an URL by which anybody can download a file."""

@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional, Protocol, TypeVar
 
 from atxfer._engine.transfer import Transfer
 from atxfer._operations.orders import FileLike, Order, Reference, Wish
-from atxfer.model import Receipt, RemoteFile, Result, SharedFile
+from atxfer.model import AbandonedUpload, Receipt, RemoteFile, Result, SharedFile
 
 __all__ = ["Body", "Site"]
 
@@ -60,6 +60,10 @@ class Site(Protocol):
 
     def delete(self, reference: Reference) -> Body[None]:
         """Remove a file."""
+        ...
+
+    def clean(self, older_than: float, *, dry_run: bool) -> Body[Sequence[AbandonedUpload]]:
+        """Remove uploads that did not end."""
         ...
 
     def share(self, file: FileLike, atsigns: Iterable[str]) -> Body[None]:

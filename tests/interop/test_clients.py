@@ -141,6 +141,7 @@ REFUSED: list[tuple[str, Callable[[atxfer.Client], object]]] = [
     ("shares", lambda c: c.shared_with("x")),
     ("taken back", lambda c: c.unlink("x")),
     ("inbox", lambda c: list(c.inbox())),
+    ("does not list its uploads", lambda c: c.clean()),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import atxfer
 from atxfer import (
+    AbandonedUpload,
     Client,
     Outcome,
     Progress,
@@ -75,6 +76,11 @@ def files(client: Client) -> None:
         expires: Optional[float] = client.extend(described, 60.0).expires_at
         print(expires, described.as_dict())
         client.delete(file)
+    removed: list[AbandonedUpload] = client.clean()
+    for upload in client.clean(3600, dry_run=True) + removed:
+        size: Optional[int] = upload.size
+        print(upload.file_id, upload.name, size, upload.stored, upload.as_dict())
+        print(upload.stopped_at - upload.begun_at)
     metrics: dict[str, Any] = client.metrics()
     print(metrics)
 
