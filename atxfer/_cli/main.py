@@ -23,7 +23,7 @@ from atxfer.errors import TransferError
 __all__ = ["COMMANDS", "READER_GONE", "cli", "run"]
 
 COMMANDS = (
-    *("upload", "resume", "download", "list", "delete", "extend"),
+    *("upload", "resume", "download", "list", "delete", "clean", "extend"),
     *("share", "unshare", "link", "unlink", "inbox"),
     *("activate", "enroll", "doctor", "devserver", "demo"),
 )
