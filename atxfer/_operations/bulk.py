@@ -187,7 +187,7 @@ def elsewhere(manifest: Manifest) -> NotSupported:
     """Return the error for a file in a store that this client was not given."""
     return NotSupported(
         f"the chunks of this file lie in {manifest.location.get(_STORE)!r}",
-        remedy="Give the client that address as its store.",
+        remedy="Give the client that place as its store (--store, --endpoint-url).",
         file_id=manifest.file_id,
     )
 

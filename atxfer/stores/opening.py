@@ -84,7 +84,8 @@ def _open_s3(
         )
     endpoint_url = setting(options.endpoint_url, "ATXFER_ENDPOINT_URL")
     store = S3Store(address, transport, config, endpoint_url=endpoint_url)
-    host = urllib.parse.urlsplit(endpoint_url or "").netloc.rpartition("@")[2]
+    # Whoever named the server: the same bucket is the same place, in journals and manifests.
+    host = urllib.parse.urlsplit(store.endpoint_url or "").netloc
     address = address.rstrip("/")
     place = f"{address} ({host})" if host else address
     return OpenStore(store, transport, place, f"s3:{host or address.split('/')[2]}")

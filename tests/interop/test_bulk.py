@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ import requests
 
 import atxfer
 from atxfer._cli.main import run
+from atxfer._operations import links, shares
 from atxfer.config import MIB
 from atxfer.devserver import DevServer
-from atxfer.errors import FileNotFound, LinkRevoked, NotShared, NotSupported
+from atxfer.errors import FileExpired, FileNotFound, LinkRevoked, NotShared, NotSupported
 from tests.servers.s3 import S3Server, VersityGw
 from tests.servers.tus import Tusd, TusNode
 from tests.stores.s3.conftest import _own_account
@@ -105,8 +108,24 @@ def test_who_has_the_keys_alone_reads_by_the_url(
         for call in (device.delete, lambda f: device.extend(f, 60)):
             with pytest.raises(NotSupported, match="lie in 's3://") as caught:
                 call(receipt.file_id)
-            assert "as its store" in caught.value.remedy
+            assert "as its store (--store" in caught.value.remedy
         assert [file.file_id for file in device.files()] == [receipt.file_id]
+
+
+def test_a_server_is_the_same_whoever_names_it(
+    pair: DevServer, versitygw: VersityGw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an argument or by boto3's configuration: the file lies in the store that is given."""
+    place = store_of(versitygw)
+    with client_of(pair, tmp_path, **place) as alice:
+        receipt = alice.upload(b"x" * 1000, name="a")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", place["endpoint_url"])
+    with client_of(pair, tmp_path, store=place["store"] + "/") as same:
+        assert same.destination == alice.destination
+        same.delete(receipt)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with client_of(pair, tmp_path, store=place["store"]) as other:
+        assert other.destination != alice.destination
 
 
 def test_delete_leaves_nothing_in_the_store(
@@ -164,6 +183,55 @@ def test_extend_renews_the_address_for_all_who_may_read(
             bob.download(again, stream)
             assert stream.getvalue() == data
         assert alice.link(receipt) == link
+
+
+def test_an_address_that_has_ended_is_renewed(
+    pair: DevServer, versitygw: VersityGw, tmp_path: Path
+) -> None:
+    """Who reads is told that it has ended, and by whom it can be renewed; its owner can."""
+    data = content(6 * MIB)
+    with client_of(pair, tmp_path, **store_of(versitygw)) as alice:
+        receipt = alice.upload(data, name="a", ttl=None, share_with=["@bob"])
+        link = alice.link(receipt)
+        age(alice, receipt.file_id)
+        pair.idle()
+        with client_of(pair, tmp_path, "@bob") as bob:
+            (shared,) = bob.inbox(until_downloaded=True)
+            for read in (lambda t: bob.download(shared, t), lambda t: alice.download(link, t)):
+                with pytest.raises(FileExpired, match="the address of this file has ended") as told:
+                    read(io.BytesIO())
+                assert "extend" in told.value.remedy
+            alice.extend(receipt, 86_400)
+            pair.idle()
+            for read in (lambda t: bob.download(shared, t), lambda t: alice.download(link, t)):
+                stream = io.BytesIO()
+                read(stream)
+                assert stream.getvalue() == data
+
+
+def age(client: atxfer.Client, file_id: str) -> None:
+    """Let a file's address be one that was made eight days ago, everywhere it stands."""
+    home: Any = client._site._home  # type: ignore[attr-defined]  # what an upload does, at another time
+    bucket = home.bulk.store._bucket
+
+    def body(transfer: Any) -> None:
+        manifest = home.entry(transfer, file_id).manifest
+        key = bucket.place.key_of(manifest.location["address"])
+        url, ends_at = bucket._account.presigned(
+            bucket._endpoint.of(bucket.place.bucket, key, VersityGw.region, {}),
+            region=VersityGw.region,
+            now=time.time() - 8 * 86_400,
+            seconds=7 * 86_400,
+            wait=transfer.wait,
+        )
+        old = replace(
+            manifest, location={**manifest.location, "url": url, "url_expires_at": ends_at}
+        )
+        home.catalog.write(old, None, transfer.wait)
+        shares.renew(home, old, 86_400, transfer)
+        links.renew(home, home.entry(transfer, file_id), transfer)
+
+    client._engine.run(body, "age")
 
 
 def test_a_tus_server_that_lets_files_expire_says_so(

@@ -72,6 +72,9 @@ class S3Store:
         NotSupported: botocore is not installed.
         AccessDenied: There is no such profile, or the configuration can't be read.
 
+    Attributes:
+        endpoint_url: Of the server, whoever named it; None for Amazon's.
+
     Threads: all methods may be called from several threads.
     """
 
@@ -91,16 +94,12 @@ class S3Store:
         place = Place.parse(address)
         account = _account(profile)
         settings = account.settings
+        self.endpoint_url = endpoint_url or settings.endpoint_url
         self._bucket = Bucket(
             place,
             transport,
             account,
-            Endpoint(
-                endpoint_url or settings.endpoint_url,
-                settings.style,
-                settings.fips,
-                settings.dualstack,
-            ),
+            Endpoint(self.endpoint_url, settings.style, settings.fips, settings.dualstack),
             region=region or settings.region or _DEFAULT_REGION,
             request_timeout=config.request_timeout,
         )
