@@ -137,7 +137,7 @@ def _why_not(peer: Peer, claim: Claim, error: NotShared, transfer: Transfer) -> 
     """Tell what became of a file that is not shared with us any more, as far as one can know.
 
     Chunks outlive their manifest by an hour, and can be asked for without a login: while there is
-    one, the file is there and not for us.
+    one, or the mark of a file in a store, the file is there and not for us.
     """
     file_id, ends_at = claim.file_id, claim.ends_at
     if ends_at is not None and ends_at <= time.time():

@@ -64,6 +64,7 @@ def _renew(home: Home, manifest: Manifest, ttl: float, transfer: Transfer) -> Re
     """Give a file in a store another URL, and tell all who may read it."""
     location = _bulk_of(home, manifest).renew(manifest, ttl, transfer)
     fresh = replace(manifest, location=location)
+    home.call(transfer, "mark", lambda wait: home.store.mark(manifest.file_id, ttl, wait))
     home.call(transfer, "extend", lambda wait: home.catalog.write(fresh, ttl, wait))
     shares.renew(home, fresh, ttl, transfer)
     entry = home.entry(transfer, manifest.file_id)
@@ -98,6 +99,7 @@ def delete(home: Home, file_id: str, transfer: Transfer) -> None:
     home.call(transfer, "unlink", lambda wait: home.links.remove(file_id, wait))
     if bulk is not None:
         bulk.delete(manifest, transfer)
+        home.call(transfer, "unmark", lambda wait: home.store.delete(stored, range(1), wait))
     else:
         home.each_range(transfer, stored, delete_range)
     home.call(transfer, "delete", lambda wait: home.catalog.remove(file_id, wait))

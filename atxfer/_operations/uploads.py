@@ -110,6 +110,7 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
         nonlocal sent
         location = stored.location
         if bulk is not None:
+            home.store.mark(manifest.file_id, left(), wait)
             location = bulk.location(info_of(stored), wait)
         sent = replace(manifest, state=COMPLETE, sha256=sha256, location=location)
         home.catalog.write(sent, left(), wait)

@@ -50,6 +50,9 @@ _OLD_ENOUGH = CHUNK_GRACE / 3
 # 3.0.52, as it reads and writes the value. So many stay far below request_timeout.
 _RENEWED_PER_REQUEST = 16
 
+# What lies under the key of chunk 0 where the chunks lie in another store. It is no chunk.
+_ELSEWHERE = "elsewhere"
+
 
 class AtServerStore:
     """The chunks of one atSign, on its own server, by its owner.
@@ -99,6 +102,15 @@ class AtServerStore:
         """
         held = self.held(stored.file_id, indexes, wait)
         return {index: written_at(metadata) for index, metadata in held.items()}
+
+    def mark(self, file_id: str, ttl: Optional[float], wait: Wait) -> None:
+        """Show under the key of chunk 0 that a file is there whose chunks lie in another store.
+
+        It ends as a chunk would, and goes as chunk 0. Who knows the id of a file can tell by it
+        that the file is there, and no more than that.
+        """
+        update = Update(self.key(file_id, 0), _ELSEWHERE, Metadata(ttl_ms=_chunk_ttl_ms(ttl)))
+        check_stored([0], self.ask([update], wait))
 
     # --- what uploads and downloads share
 

@@ -152,6 +152,30 @@ def test_delete_leaves_nothing_in_the_store(
         assert store_server.client().list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
+def test_bob_is_told_why_he_gets_a_file_no_longer(
+    pair: DevServer, tusd: Tusd, tmp_path: Path
+) -> None:
+    """As of any other file: it is unshared, or it is gone; and nothing stays that says so."""
+    with client_of(pair, tmp_path, store=tusd.url) as alice:
+        before = set(pair.server("@alice").keys())
+        receipt = alice.upload(content(1000), name="a", share_with=["@bob"])
+        pair.idle()
+        with client_of(pair, tmp_path, "@bob") as bob:
+            (shared,) = bob.inbox()
+            alice.unshare(receipt)
+            pair.idle()
+            with pytest.raises(NotShared, match="does not share this file with us any more"):
+                bob.download(shared, io.BytesIO())
+            alice.extend(receipt, 7200)
+            with pytest.raises(NotShared, match="any more"):
+                bob.download(receipt.file_id, io.BytesIO(), from_="@alice")
+            alice.delete(receipt)
+            with pytest.raises(FileNotFound, match="has deleted it"):
+                bob.download(shared, io.BytesIO())
+        left = set(pair.server("@alice").keys()) - before
+        assert not any(receipt.file_id in key for key in left)
+
+
 def test_an_upload_leaves_no_parts_behind(pair: DevServer, tusd: Tusd, tmp_path: Path) -> None:
     """The server has put them together; kept, they would take as much room again."""
     before = set(tusd.data.iterdir())
