@@ -155,7 +155,9 @@ class Client:
             SharingFailed: It is there, but not shared with all of them.
             UploadInProgress: Another process is uploading this file to the same place.
             TransferError: It is not there; the error says why, which chunks are missing, and what
-                to do. What was stored expires by itself; ``delete(error.file_id)`` removes it now.
+                to do. With an atSign, what was stored expires by itself; ``delete(error.file_id)``
+                removes it now. In a store, ``error.file_id`` is None: nothing was stored that has
+                an address; :meth:`clean` removes parts, or the store does (docs/stores.md).
             OSError: The source can't be read.
             ValueError: An argument is out of range.
         """

@@ -108,6 +108,7 @@ class TransferError(Exception):
         remedy: What the reader can do about it; the class has a general one.
         file: The name of the file it happened to.
         file_id: Its id, where it has one: an upload that failed on its way can be deleted by it.
+            One into a store without an atSign has none.
         chunk: The index of the chunk it happened to.
         attempts: How often the failing request was tried.
         chunks_missing: Indexes of the chunks that are not stored, when a transfer failed.

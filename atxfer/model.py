@@ -264,7 +264,7 @@ class UnfinishedUpload:
         path: The file, in full.
         name: The name it is to be kept under.
         destination: Where to, as :attr:`Client.destination`.
-        file_id: What the server knows it by.
+        file_id: What the server knows it by; in a store, only what journals tell it from others by.
         size: Bytes of the file.
         stored: Bytes that the server had confirmed.
         chunk_size: Bytes of each chunk but the last.

@@ -38,6 +38,8 @@ class UploadJob:
         progress: Called back with how far it is.
         journal: Where to write down how far it is, for a later call, and what an earlier one left;
             None keeps nothing.
+        is_named: Whether what fails on its way can be deleted by the id of the plan, so that errors
+            name it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class UploadJob:
     overhead: int = 0
     progress: Optional[Callback] = None
     journal: Optional[Journal] = None
+    is_named: bool = True
 
 
 @dataclass(frozen=True)

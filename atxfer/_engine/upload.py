@@ -134,7 +134,8 @@ class UploadDriver(Driver[range, _Group]):
             stored = self._run()
         except TransferError as error:
             missing = tuple(sorted(self._missing)) or None
-            error.with_context(file=job.name, file_id=job.plan.file_id, chunks_missing=missing)
+            file_id = job.plan.file_id if job.is_named else None
+            error.with_context(file=job.name, file_id=file_id, chunks_missing=missing)
             raise
         self._report.finish(tally.confirm(0, 0))
         return UploadSummary(job.source.sha256, stored, tally.statistics(self._report.errors))

@@ -196,6 +196,8 @@ class Objects(ReadableObjects):
             overhead=cut.plan.overhead,
             progress=order.progress,
             journal=load.journal,
+            # No object yet. One of that name would be an older file: nobody is to delete that.
+            is_named=False,
         )
         summary = self._engine.upload(job, transfer)
         tidy(self._engine, self._store, self._destination, summary.stored)

@@ -15,7 +15,13 @@ from atxfer._operations.objects import Objects
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
 from atxfer.config import TransferConfig
-from atxfer.errors import ChunkCorrupt, FileNotFound, IntegrityError, ManifestInvalid
+from atxfer.errors import (
+    ChunkCorrupt,
+    FileNotFound,
+    IntegrityError,
+    ManifestInvalid,
+    TransferError,
+)
 from atxfer.model import Receipt, Result
 from tests.support.objects import FakeObjects
 from tests.support.worlds import content, sha256
@@ -75,6 +81,15 @@ def test_a_plain_file_is_the_object(size: int) -> None:
         result, data = b.download(receipt.file_id)
         assert data == content(size)
         assert (result.file.name, result.file.size) == ("a.bin", size)
+
+
+@pytest.mark.parametrize("encrypt", [False, True])
+def test_an_upload_that_fails_has_no_id(encrypt: bool) -> None:
+    """What it left has no address that delete would take, and one of that name is another file."""
+    with bench(encrypt=encrypt, script="404") as b, pytest.raises(TransferError) as caught:
+        b.upload(content(4 * CHUNK))
+    assert (caught.value.file, caught.value.file_id) == ("a.bin", None)
+    assert caught.value.chunks_missing
 
 
 def test_a_store_may_have_to_learn_what_its_server_can_do() -> None:
