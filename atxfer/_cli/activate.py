@@ -21,11 +21,12 @@ _VARIABLE = "ATXFER_CRAM_SECRET"
     "--secret-file", type=click.File(), metavar="FILE", help="Holds the secret; - for stdin."
 )
 def command(settings: Settings, name: Optional[str], secret_file: Optional[TextIO]) -> None:
-    """Make the first keys of an atSign, with the secret that its registrar gave out.
+    """Make the first keys of an atSign.
 
-    The secret comes from --secret-file, from ATXFER_CRAM_SECRET, or is asked for; never from the
-    command line, which others on this machine can see. A run that was interrupted is finished by
-    the next one. No key file is ever overwritten.
+    That takes the secret that its registrar gave out. It comes from --secret-file, from
+    ATXFER_CRAM_SECRET, or is asked for; never from the command line, which others on this machine
+    can see. A run that was interrupted is finished by the next one. No key file is ever
+    overwritten.
     """
     settings.atsign = name or settings.atsign
     path = onboarding.activate(settings.address(), _secret(secret_file), **settings.places)

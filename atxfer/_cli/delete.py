@@ -18,7 +18,10 @@ from atxfer._cli.words import size_text
 def command(
     settings: Settings, file_ids: tuple[str, ...], dry_run: bool, namespace: Optional[str]
 ) -> None:
-    """Delete files for good; nobody is asked again."""
+    """Delete files for good; nobody is asked again.
+
+    The ID of a file in a store is its address.
+    """
     with settings.client() as client:
 
         def delete(file_id: str) -> None:

@@ -25,9 +25,10 @@ _MARK = "* the first {} measured, the rest extrapolated at the same rate"
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
 @click.option("--svg", "picture", metavar="FILE", help="Save the chart as a picture, too.")
 def command(settings: Settings, file: Optional[str], picture: Optional[str]) -> None:
-    """Move a file to a development server 100 ms away, in three ways, and back.
+    """See what batches and concurrency are worth.
 
-    Nothing leaves this machine. Without a FILE, 5 MiB of random bytes are moved.
+    Moves a file to a development server 100 ms away, in three ways, and back. Nothing leaves this
+    machine. Without a FILE, 5 MiB of random bytes are moved.
     """
     output = settings.output
     with tempfile.TemporaryDirectory(prefix="atxfer-demo-") as folder, race.world() as ready:

@@ -44,9 +44,10 @@ def command(
     http: bool,
     keep: bool,
 ) -> None:
-    """Run an atDirectory and atServers on this machine until Ctrl-C or SIGTERM.
+    """Run atServers on this machine, for development.
 
-    DIR/ready.json is written once they listen, and says where. Never for production.
+    An atDirectory and atServers, until Ctrl-C or SIGTERM. DIR/ready.json is written once they
+    listen, and says where. Never for production.
     """
     world = DevServer(
         atsigns.split(","),

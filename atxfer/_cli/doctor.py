@@ -11,9 +11,10 @@ from atxfer._cli.settings import Settings
 
 @subcommand("doctor")
 def command(settings: Settings) -> None:
-    """Check keys, directory, certificate, login, server and limits, one after another.
+    """Check what an atSign needs, one thing after another.
 
-    Nothing is changed. The exit code is that of the first thing that is wrong.
+    Keys, directory, certificate, login, server and limits. Nothing is changed. The exit code is
+    that of the first thing that is wrong.
     """
     output = settings.output
     findings = doctor.diagnose(

@@ -22,10 +22,10 @@ _LINKS = ("atxfer:", "https://", "http://")
 @click.option("--from", "from_", metavar="ATSIGN", help="Whose file it is, if it is not our own.")
 @click.option("--namespace", metavar="NS", help="Of format attalk: the application's name space.")
 def command(settings: Settings, file: str, target: str, **place: Optional[str]) -> None:
-    """Download a file; it takes its name only once it is whole and verified.
+    """Download a file. It takes its name only once it is whole and verified.
 
-    A file of one's own, or one that is shared with us, by its ID; or what a LINK leads to, for
-    which neither an atSign nor keys are needed.
+    A file of one's own, or one that is shared with us, by its ID; in a store, by its address. Or
+    what a LINK leads to, for which neither an atSign nor keys nor credentials are needed.
 
     TARGET is a path, or a folder in which the file keeps its name; - is the standard output. An
     existing file is replaced.

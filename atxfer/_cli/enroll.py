@@ -22,7 +22,7 @@ _COLUMNS = ("ID", "STATUS", "APP", "DEVICE", "NAME SPACES")
 @subcommand("otp")
 @click.option("--ttl", type=duration, help="How long it is good for; by default five minutes.")
 def otp(settings: Settings, ttl: Optional[float]) -> None:
-    """Show a passcode that lets one device request its enrolment."""
+    """Show a passcode for the request of one device."""
     code = onboarding.new_otp(settings.address(), ttl=ttl, **settings.places)
     settings.output.result({"otp": code}, code, code)
 
@@ -85,9 +85,10 @@ def request(
     namespaces: tuple[str, ...],
     wait: float,
 ) -> None:
-    """Request keys for this device, and wait until the owner has approved.
+    """Request keys for this device, and wait for the owner.
 
-    Whoever waits may be interrupted, or run out of time: the same command without --otp goes on.
+    It ends when the owner has approved. Whoever waits may be interrupted, or run out of time: the
+    same command without --otp goes on.
     """
     owner = settings.address()
     if code is not None:
@@ -141,4 +142,4 @@ def _tell(settings: Settings, enrollment: Enrollment) -> None:
 
 @subcommands("enroll", otp, request, listing, approve, deny, revoke)
 def command() -> None:
-    """Get limited keys for a device or script, and decide who has some."""
+    """Get limited keys for a device, and decide who has some."""

@@ -13,7 +13,10 @@ from atxfer._cli.words import moment_text
 @click.argument("file_ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--ttl", type=duration, required=True, help="From now on: 3600, 2h, 2d.")
 def command(settings: Settings, file_ids: tuple[str, ...], ttl: float) -> None:
-    """Set the time to live of files, counted from now."""
+    """Set the time to live of files of an atSign, from now on.
+
+    Where a --store holds the bulk, the addresses by which others read it are renewed as well.
+    """
     if ttl == NEVER:
         raise click.UsageError("a file's end can be moved, but not taken away")
     with settings.client() as client:

@@ -51,11 +51,12 @@ def command(
     everything: bool,
     state_dir: Optional[str],
 ) -> None:
-    """Show what others share with us, each share once; and what comes while waiting.
+    """Show what others share with us.
 
-    With --download, what arrives takes a name that is free: report.pdf, report (2).pdf. What fails
-    is told of, and comes again next time. With --from, the servers of these atSigns are asked as
-    well. ATXFER_STATE_DIR may stand for --state-dir.
+    Each share once, and what comes while waiting. With --download, what arrives takes a name that
+    is free: report.pdf, report (2).pdf. What fails is told of, and comes again next time. With
+    --from, the servers of these atSigns are asked as well. ATXFER_STATE_DIR may stand for
+    --state-dir.
     """
     output = settings.output
     with settings.client(state_dir=state_dir) as client, _warnings(output):

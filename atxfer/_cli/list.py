@@ -17,7 +17,10 @@ _COLUMNS = ("FILE ID", "NAME", "+SIZE", "UPLOADED", "EXPIRES")
 @subcommand("list")
 @click.option("--incomplete", is_flag=True, help="Show uploads that did not end, too.")
 def command(settings: Settings, incomplete: bool) -> None:
-    """List the files on the server, oldest first."""
+    """List the files on the server, oldest first.
+
+    Of a bucket, those below the prefix, and only whole ones. tus servers have no list.
+    """
     with settings.client() as client:
         files = sorted(client.files(incomplete=incomplete), key=lambda f: (f.created_at, f.file_id))
     columns = (*_COLUMNS, "STATE") if incomplete else _COLUMNS

@@ -61,7 +61,7 @@ class _Commands(click.Group):
 @shared(environment=True)
 @click.version_option(__version__, prog_name="atxfer")
 def cli() -> None:
-    """Move files to and from atServers, sealed, several chunks at a time.
+    """Move files to and from atServers, sealed, and HTTP stores; several chunks at a time.
 
     The options below may stand before or after the command. Exit codes: 0 done, 1 local file, 2
     usage, 3 key file, 4 access, 5 not found, 6 integrity, 7 limit, 8 source changed, 9 network,

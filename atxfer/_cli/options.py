@@ -34,7 +34,10 @@ _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--atsign",), {"metavar": "ATSIGN", "help": "Whose server: @alice, or alice."}),
     (
         ("--destination",),
-        {"metavar": "ADDRESS", "help": "The same, or https://HOST/FILES/, or s3://BUCKET/PREFIX."},
+        {
+            "metavar": "ADDRESS",
+            "help": "The same; or a store, https://HOST/FILES/ or s3://BUCKET/PREFIX.",
+        },
     ),
     (
         ("--store",),

@@ -21,7 +21,7 @@ _COLUMNS = ("FILE", "TO", "+SIZE", "+THERE", "STOPPED", "STATE")
 
 @subcommand("resume")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("--all", "everything", is_flag=True, help="Go on with all that are for this atSign.")
+@click.option("--all", "everything", is_flag=True, help="Go on with all to this atSign, or store.")
 @click.option("--dry-run", is_flag=True, help="Say what would be gone on with, and send nothing.")
 @click.option("--state-dir", metavar="DIR", help="Where it is kept how far uploads are.")
 def command(
@@ -31,7 +31,12 @@ def command(
     dry_run: bool,
     state_dir: Optional[str],
 ) -> None:
-    """List the uploads of this machine that did not end, or go on with some of them."""
+    """List the uploads that did not end, or go on with some.
+
+    Without FILE and --all, lists all of this machine, wherever they were going; no keys are needed.
+    With FILE or --all, goes on with those to the atSign of --atsign, or to the store of
+    --destination.
+    """
     unfinished = unfinished_uploads(state_dir=state_dir)
     if not files and not everything:
         _list(settings, unfinished)

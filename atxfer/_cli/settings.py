@@ -13,6 +13,7 @@ import click
 import atxfer
 from atxfer._cli.failure import failure_of
 from atxfer._cli.output import Output
+from atxfer.errors import NotSupported
 
 __all__ = ["Settings"]
 
@@ -52,7 +53,16 @@ class Settings:
         )
 
     def address(self) -> str:
-        """Return the atSign to work for."""
+        """Return the atSign to work for.
+
+        Raises:
+            NotSupported: There is a store instead.
+        """
+        if self.is_store and not self.atsign:
+            raise NotSupported(
+                "this command takes an atSign, and the destination is a store",
+                remedy="Name the atSign with --atsign or ATXFER_ATSIGN.",
+            )
         atsign = self.atsign if self.is_store else self.destination or self.atsign
         if not atsign:
             raise click.UsageError("no atSign: name yours with --atsign or ATXFER_ATSIGN")

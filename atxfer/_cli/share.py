@@ -12,10 +12,10 @@ from atxfer._cli.settings import Settings
 @click.argument("file_id", metavar="ID")
 @click.argument("atsigns", nargs=-1, required=True, metavar="ATSIGN...")
 def command(settings: Settings, file_id: str, atsigns: tuple[str, ...]) -> None:
-    """Share a file with others; nothing of the file is sent again.
+    """Share a file of an atSign with others.
 
-    Each of them gets one record and one notification, and finds the file in their inbox for as long
-    as it lives.
+    Nothing of the file is sent again. Each of them gets one record and one notification, and finds
+    the file in their inbox for as long as it lives.
     """
     with settings.client() as client:
         client.share(file_id, *atsigns)

@@ -11,9 +11,10 @@ from atxfer._cli.settings import Settings
 @subcommand("unlink")
 @click.argument("file_ids", nargs=-1, required=True, metavar="ID...")
 def command(settings: Settings, file_ids: tuple[str, ...]) -> None:
-    """Revoke the links of files; a later link of the same file has another key.
+    """Revoke the links of files of an atSign.
 
-    Who has followed the link before has the file, or may have kept its key.
+    A later link of the same file has another key. Who has followed the link before has the file, or
+    may have kept its key.
     """
     with settings.client() as client:
 

@@ -12,9 +12,10 @@ from atxfer._cli.settings import Settings
 @click.argument("file_id", metavar="ID")
 @click.argument("atsigns", nargs=-1, metavar="[ATSIGN...]")
 def command(settings: Settings, file_id: str, atsigns: tuple[str, ...]) -> None:
-    """Share a file no longer with these atSigns; without any, with nobody.
+    """Share a file no longer, with some or with anybody.
 
-    Who has downloaded it has it; who has opened its manifest may have kept the file's key.
+    Without an ATSIGN it is shared with nobody. Who has downloaded it has it; who has opened its
+    manifest may have kept the file's key.
     """
     with settings.client() as client:
         client.unshare(file_id, *atsigns)

@@ -25,8 +25,10 @@ _PRESETS = ("development", "production", "high_performance", "original")
 @subcommand("upload")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--name", help="The name to keep one file under.")
-@click.option("--ttl", type=duration, help="How long it lives: 3600, 2h, 1d, never.")
-@click.option("--share-with", multiple=True, metavar="ATSIGN", help="Whom to share it with.")
+@click.option("--ttl", type=duration, help="Of an atSign: how long it lives, 3600, 2h, never.")
+@click.option(
+    "--share-with", multiple=True, metavar="ATSIGN", help="Of an atSign: whom to share it with."
+)
 @click.option("--preset", type=click.Choice(_PRESETS), help="A whole configuration by name.")
 @click.option("--chunk-size", type=size, help="Bytes of a chunk, as 32KiB.")
 @click.option("--max-concurrent-uploads", type=int, help="Requests in flight, at most.")
@@ -48,7 +50,7 @@ def command(
     state_dir: Optional[str],
     **changes: Any,
 ) -> None:
-    """Upload files; each is there, whole and verified, when its line appears.
+    """Upload files. Each is there, whole and verified, when its line appears.
 
     A FILE of - is what comes in by the standard input. An upload of any other that is interrupted
     goes on when the same command is run again.

@@ -21,7 +21,7 @@ from atxfer.stores.web import WebStore
 
 __all__ = ["ObjectSite", "download_url", "open_site"]
 
-_WITH_ATSIGN = "That takes an atSign: give a Client one as its address."
+_WITH_ATSIGN = "That takes an atSign as the address (--atsign), with this as its store (--store)."
 
 
 class ObjectSite:
@@ -143,7 +143,7 @@ class ObjectSite:
         until_downloaded: bool,
     ) -> Iterator[SharedFile]:
         """Refuse."""
-        self._refuse("an inbox")
+        self._refuse("inbox")
 
     # --- the site itself
 

@@ -109,6 +109,20 @@ def test_every_command_explains_itself(capsys: CaptureFixture[str]) -> None:
         assert "--keys-dir" in capsys.readouterr().out
 
 
+def test_help_fits_on_a_terminal(
+    capsys: CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 80 columns: no line is longer, and no command's sentence is cut off."""
+    monkeypatch.setenv("COLUMNS", "80")
+    enrolling = (
+        ["enroll", name] for name in ("otp", "list", "approve", "deny", "revoke", "request")
+    )
+    for words in ([], *([name] for name in cli_main.COMMANDS), *enrolling):
+        assert cli_main.run([*words, "--help"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines[1:] if len(line) > 80 or line.endswith("...")] == []
+
+
 @pytest.mark.parametrize("words", [[], ["--help"]])
 def test_without_a_command_there_is_help(words: list[str], capsys: CaptureFixture[str]) -> None:
     """As it is laid out, line by line, and not as an error."""
