@@ -113,7 +113,8 @@ class TransferConfig:
             a login, 1 to 64. Each of them reads one chunk, so this decides how long the way counts:
             at 100 ms 5 MiB took 4.4 s with 6 and 3.5 s with 8 (python -m tests.bench sharing).
         chunk_size: Bytes of a plain chunk, or None for what suits the file and the store. An
-            explicit size is obeyed.
+            explicit size is obeyed. A store that takes no chunks so small (S3: 5 MiB, 10,000 of
+            them) gets the smallest that it takes, and the log says so (``chunk_size.raised``).
         max_request_bytes: The largest request on the wire, from 16 KiB. Above 256 KB an atServer's
             time grows with the square of the request; 180,000 measured best (facts §10).
         max_chunks_per_request: How many chunks one request may carry, or None for as many as fit.

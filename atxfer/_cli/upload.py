@@ -30,7 +30,7 @@ _PRESETS = ("development", "production", "high_performance", "original")
     "--share-with", multiple=True, metavar="ATSIGN", help="Of an atSign: whom to share it with."
 )
 @click.option("--preset", type=click.Choice(_PRESETS), help="A whole configuration by name.")
-@click.option("--chunk-size", type=size, help="Bytes of a chunk, as 32KiB.")
+@click.option("--chunk-size", type=size, help="Bytes of a chunk, as 32KiB; in S3 5MiB at least.")
 @click.option("--max-concurrent-uploads", type=int, help="Requests in flight, at most.")
 @click.option("--format", type=click.Choice(_FORMATS), default="native", help="How it is kept.")
 @click.option("--namespace", metavar="NS", help="Of format attalk: the application's name space.")

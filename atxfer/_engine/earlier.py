@@ -35,19 +35,19 @@ class Load:
     journal: Optional[Journal]
     record: Optional[Record]
 
-    def chunk_size(self, explicit: Optional[int], choose: Callable[[], int]) -> int:
-        """Return how large the chunks are: as they were; or as asked for, or as suits a new upload.
+    def chunk_size(self, chosen: int, *, is_explicit: bool) -> int:
+        """Return how large the chunks are: as they were; or as is chosen for a new upload.
 
         Args:
-            explicit: The size that is asked for, or None if any will do.
-            choose: Says what suits a new upload.
+            chosen: The size that a new upload would have.
+            is_explicit: Whether no other will do.
 
         Raises:
             Outdated: Another size is asked for.
         """
         if self.record is None:
-            return choose()
-        if explicit not in (None, self.record.head.chunk_size):
+            return chosen
+        if is_explicit and chosen != self.record.head.chunk_size:
             raise Outdated("another chunk_size is asked for")
         return self.record.head.chunk_size
 

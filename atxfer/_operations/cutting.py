@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
-from typing import Callable
+from typing import Callable, Optional
 
 from atxfer._engine.sources import Source
 from atxfer._format.manifest import UPLOADING, Manifest, new_file_id, new_file_key
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
+from atxfer._policy.sizing import choose_chunk_size
 from atxfer.model import Chunk, chunk_count
-from atxfer.stores.base import UploadPlan
+from atxfer.stores.base import Capabilities, UploadPlan
 
-__all__ = ["as_it_is", "new_manifest", "object_plan", "sealing"]
+__all__ = ["as_it_is", "chunk_size_of", "new_manifest", "object_plan", "sealing"]
+
+_log = logging.getLogger("atxfer.stores")
+
+
+def chunk_size_of(
+    size: int, capabilities: Capabilities, explicit: Optional[int], *, overhead: int
+) -> int:
+    """Return how large the plain chunks of a file are, as :func:`choose_chunk_size` does.
+
+    Where that is more than was asked for, the log says so: once for each pair of sizes, as it may
+    be true of many files.
+    """
+    chosen = choose_chunk_size(size, capabilities, explicit, overhead=overhead)
+    if explicit is not None and chosen != explicit:
+        _tell_of_larger(explicit, chosen)
+    return chosen
+
+
+@functools.lru_cache(maxsize=16)
+def _tell_of_larger(explicit: int, chosen: int) -> None:
+    _log.warning(
+        "chunk_size.raised asked=%s used=%s reason=%r",
+        explicit,
+        chosen,
+        "the store takes no smaller chunks of such a file",
+    )
 
 
 def new_manifest(source: Source, chunk_size: int, owner: str) -> Manifest:

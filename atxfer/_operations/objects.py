@@ -23,7 +23,13 @@ from atxfer._format.manifest import COMPLETE, Manifest, new_file_id
 from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
 from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_trailer
 from atxfer._operations.around import learn, tidy
-from atxfer._operations.cutting import as_it_is, new_manifest, object_plan, sealing
+from atxfer._operations.cutting import (
+    as_it_is,
+    chunk_size_of,
+    new_manifest,
+    object_plan,
+    sealing,
+)
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
 from atxfer._policy.sizing import choose_chunk_size
@@ -77,7 +83,9 @@ class ReadableObjects:
         bare, key = _without_key(address)
         info = self._stat(bare, transfer)
         if key is None:
-            chunk_size = self._chunk_size(info.size, 0)
+            chunk_size = choose_chunk_size(
+                info.size, self._reader.capabilities, self._config.chunk_size
+            )
             chunks = chunk_count(info.size, chunk_size)
             remote = replace(_remote(info), chunk_size=chunk_size, chunks=chunks)
             return self._fetch(remote, _stored(info, remote, 0), as_it_is, wish, transfer)
@@ -122,10 +130,6 @@ class ReadableObjects:
         if key is None:
             return _remote(info)
         return _described(info, self._manifest(info, key, transfer))
-
-    def _chunk_size(self, size: int, overhead: int) -> int:
-        explicit = self._config.chunk_size
-        return choose_chunk_size(size, self._reader.capabilities, explicit, overhead=overhead)
 
     def _stat(self, address: str, transfer: Transfer) -> ObjectInfo:
         return self._call(transfer, "stat", lambda wait: self._reader.stat(address, wait))
@@ -218,7 +222,9 @@ class Objects(ReadableObjects):
 
     def _plain(self, load: Load) -> _Cut:
         source = load.source
-        size = load.chunk_size(self._config.chunk_size, lambda: self._chunk_size(source.size, 0))
+        size = load.chunk_size(
+            self._chunk_size(source.size, 0), is_explicit=self._config.chunk_size is not None
+        )
         file_id = load.record.head.file_id if load.record is not None else new_file_id()
         plan = object_plan(file_id, source.size, size, is_sealed=False, name=source.name)
         return _Cut(plan, as_it_is, None)
@@ -241,6 +247,10 @@ class Objects(ReadableObjects):
             return replace(sealed, data=sealed.data + trailer.sealed(source.sha256))
 
         return _Cut(plan, seal, key)
+
+    def _chunk_size(self, size: int, overhead: int) -> int:
+        explicit = self._config.chunk_size
+        return chunk_size_of(size, self._reader.capabilities, explicit, overhead=overhead)
 
     # --- what is there
 

@@ -15,11 +15,10 @@ from atxfer._format.manifest import COMPLETE, Manifest
 from atxfer._format.sealing import SEAL_OVERHEAD
 from atxfer._operations import shares
 from atxfer._operations.around import learn, tidy
-from atxfer._operations.cutting import new_manifest, object_plan, sealing
+from atxfer._operations.cutting import chunk_size_of, new_manifest, object_plan, sealing
 from atxfer._operations.home import Home
 from atxfer._operations.objects import info_of
 from atxfer._operations.orders import Order
-from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import FileExpired, FileNotFound, ManifestInvalid, SharingFailed
 from atxfer.model import Receipt, Statistics
 from atxfer.stores.atserver import CHUNK_GRACE
@@ -168,10 +167,8 @@ def _manifest(home: Home, load: Load, transfer: Transfer) -> Manifest:
 def _new_manifest(home: Home, load: Load) -> Manifest:
     source, explicit = load.source, home.config.chunk_size
     capabilities = (home.store if home.bulk is None else home.bulk.store).capabilities
-    chunk_size = load.chunk_size(
-        explicit,
-        lambda: choose_chunk_size(source.size, capabilities, explicit, overhead=SEAL_OVERHEAD),
-    )
+    chosen = chunk_size_of(source.size, capabilities, explicit, overhead=SEAL_OVERHEAD)
+    chunk_size = load.chunk_size(chosen, is_explicit=explicit is not None)
     return new_manifest(source, chunk_size, home.owner)
 
 

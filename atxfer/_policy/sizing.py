@@ -38,6 +38,9 @@ class StoreLimits(Protocol):
     def min_chunk_bytes(self) -> int: ...
 
     @property
+    def max_chunks(self) -> Optional[int]: ...
+
+    @property
     def max_chunks_per_request(self) -> int: ...
 
     @property
@@ -82,15 +85,20 @@ def choose_chunk_size(
     Args:
         size: Bytes of the file.
         store: What the store can take, and its ladder of sizes.
-        explicit: What the user asks for; it is obeyed.
+        explicit: What the user asks for. It is obeyed, but raised to the smallest chunk that the
+            store takes of this file, as boto3 does; a file of one chunk may be as short as it is.
         overhead: Bytes that sealing adds to a chunk.
 
     Raises:
-        ValueError: The store can't take chunks of the explicit size.
+        ValueError: The store can't take chunks as large as the explicit size.
     """
     if explicit is not None:
-        _check_explicit(explicit, size, store, overhead)
-        return explicit
+        most = store.max_chunk_bytes - overhead
+        if explicit > most:
+            raise ValueError(
+                f"chunk_size must be at most {most:,} for this store, not {explicit:,}"
+            )
+        return explicit if explicit >= size else max(explicit, _least(size, store))
     chosen = _by_ladder(size, store)
     # A request of one chunk should not be larger than what is efficient.
     while store.wire_bytes(chosen + overhead) > store.max_request_bytes and chosen > 1:
@@ -108,15 +116,9 @@ def _by_ladder(size: int, store: StoreLimits) -> int:
     return chosen
 
 
-def _check_explicit(chunk_size: int, size: int, store: StoreLimits, overhead: int) -> None:
-    most = store.max_chunk_bytes - overhead
-    if chunk_size > most:
-        raise ValueError(f"chunk_size must be at most {most:,} for this store, not {chunk_size:,}")
-    if chunk_size < store.min_chunk_bytes and chunk_size < size:
-        least = store.min_chunk_bytes
-        raise ValueError(
-            f"chunk_size must be at least {least:,} for this store, not {chunk_size:,}"
-        )
+def _least(size: int, store: StoreLimits) -> int:
+    by_number = -(-size // store.max_chunks) if store.max_chunks is not None else 0
+    return max(store.min_chunk_bytes, by_number)
 
 
 def chunks_per_request(chunk_bytes: int, store: StoreLimits, most: Optional[int] = None) -> int:

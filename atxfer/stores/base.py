@@ -41,6 +41,7 @@ class Capabilities:
         max_read_bytes: The same for the answers of a download.
         max_chunk_bytes: Largest chunk the store can take at all, sealed.
         min_chunk_bytes: Smallest chunk but the last that it accepts.
+        max_chunks: How many chunks one file may have, or None for any number.
         max_chunks_per_request: How many chunks one request may carry up.
         max_chunks_per_read: How many chunks one answer may carry down.
         max_chunks_per_delete: How many chunks one ``delete``, ``extend`` or ``stored`` may name.
@@ -59,6 +60,7 @@ class Capabilities:
     max_read_bytes: int
     max_chunk_bytes: int
     min_chunk_bytes: int = 1
+    max_chunks: Optional[int] = None
     max_chunks_per_request: int = 1
     max_chunks_per_read: int = 1
     max_chunks_per_delete: int = 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 import requests
@@ -16,7 +16,7 @@ import requests
 import atxfer
 from atxfer._cli.main import run
 from atxfer._operations import links, shares
-from atxfer.config import MIB
+from atxfer.config import KIB, MIB
 from atxfer.devserver import DevServer
 from atxfer.errors import FileExpired, FileNotFound, LinkRevoked, NotShared, NotSupported
 from tests.servers.s3 import S3Server, VersityGw
@@ -273,6 +273,25 @@ def test_a_tus_server_that_lets_files_expire_says_so(
         assert stream.getvalue() == content(1000)
 
 
+@pytest.mark.parametrize("size", [0, 8 * KIB, 20 * KIB, 12 * MIB])
+def test_the_original_chunks_are_as_large_as_the_store_wants_them(
+    pair: DevServer, versitygw: VersityGw, tmp_path: Path, size: int
+) -> None:
+    """S3 takes no parts of 8 KiB, but of a file that is no larger; with an atSign, or without."""
+    config, place = atxfer.TransferConfig.original(), store_of(versitygw)
+    endpoint = place["endpoint_url"]
+    bare = atxfer.Client(
+        place["store"], endpoint_url=endpoint, config=config, state_dir=tmp_path / "bare"
+    )
+    with client_of(pair, tmp_path, config=config, **place) as alice, bare:
+        for client in (alice, bare):
+            receipt = client.upload(content(size), name="a")
+            assert receipt.chunk_size == (8 * KIB if size <= 8 * KIB else 5 * MIB)
+            stream = io.BytesIO()
+            client.download(receipt, stream)
+            assert stream.getvalue() == content(size)
+
+
 def test_what_lies_in_the_store_is_sealed(
     pair: DevServer, versitygw: VersityGw, tmp_path: Path
 ) -> None:
@@ -289,14 +308,15 @@ def test_what_lies_in_the_store_is_sealed(
     assert len(stored) == receipt.size + 28 * receipt.chunks
 
 
+@pytest.mark.parametrize("chunk_size", [None, 8 * KIB])
 def test_an_upload_that_stopped_goes_on(
-    pair: DevServer, versitygw: VersityGw, tmp_path: Path
+    pair: DevServer, versitygw: VersityGw, tmp_path: Path, chunk_size: Optional[int]
 ) -> None:
     """Under the file key that its first manifest has; parts that are there are not sent again."""
     source = tmp_path / "large.bin"
     source.write_bytes(content(40 * MIB))
     place = store_of(versitygw)
-    config = atxfer.TransferConfig().but(max_concurrent_uploads=1)
+    config = atxfer.TransferConfig(max_concurrent_uploads=1, chunk_size=chunk_size)
 
     with client_of(pair, tmp_path, config=config, **place) as alice:
         transfer = alice.submit_upload(source, progress=lambda p: _cancel_at(p, lambda: transfer))

@@ -11,6 +11,7 @@ from typing import Optional
 import pytest
 
 from atxfer._engine.engine import Engine
+from atxfer._operations.cutting import chunk_size_of
 from atxfer._operations.objects import Objects
 from atxfer._operations.orders import Order, Wish
 from atxfer._operations.reach import Reach
@@ -23,6 +24,7 @@ from atxfer.errors import (
     TransferError,
 )
 from atxfer.model import Receipt, Result
+from atxfer.stores.base import Capabilities
 from tests.support.objects import FakeObjects
 from tests.support.worlds import content, sha256
 
@@ -81,6 +83,17 @@ def test_a_plain_file_is_the_object(size: int) -> None:
         result, data = b.download(receipt.file_id)
         assert data == content(size)
         assert (result.file.name, result.file.size) == ("a.bin", size)
+
+
+def test_that_chunks_are_larger_than_asked_for_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not for each of many files, and not where it is not so."""
+    least = Capabilities(1 << 20, 1 << 20, 1 << 20, min_chunk_bytes=1500)
+    sizes = [chunk_size_of(size, least, 700, overhead=0) for size in (700, 701, 3000, 5000)]
+    assert sizes == [700, 1500, 1500, 1500]
+    (told,) = caplog.messages
+    assert told.startswith("chunk_size.raised asked=700 used=1500 ")
 
 
 @pytest.mark.parametrize("encrypt", [False, True])

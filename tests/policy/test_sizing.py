@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,11 +91,20 @@ def test_an_explicit_size_above_the_largest_chunk_is_refused() -> None:
         choose_chunk_size(1, ATSERVER, 7 * MIB, overhead=SEAL)
 
 
-def test_an_explicit_size_below_the_smallest_chunk_is_refused() -> None:
+@pytest.mark.parametrize("overhead", [0, SEAL])
+def test_an_explicit_size_below_the_smallest_chunk_is_raised_to_it(overhead: int) -> None:
     """Unless the file has one chunk only, which may always be short."""
-    with pytest.raises(ValueError, match="at least 5,242,880"):
-        choose_chunk_size(2 * MIB, S3, MIB, overhead=SEAL)
-    assert choose_chunk_size(MIB, S3, MIB, overhead=SEAL) == MIB
+    assert choose_chunk_size(2 * MIB, S3, MIB, overhead=overhead) == 5 * MIB
+    assert choose_chunk_size(MIB, S3, MIB, overhead=overhead) == MIB
+    assert choose_chunk_size(9 * MIB, S3, 6 * MIB, overhead=overhead) == 6 * MIB
+
+
+def test_an_explicit_size_is_raised_where_there_would_be_too_many_chunks() -> None:
+    """To the smallest that the store can take of this file."""
+    few = replace(S3, max_chunks=10)
+    assert choose_chunk_size(100 * MIB, few, 6 * MIB) == 10 * MIB
+    assert choose_chunk_size(100 * MIB + 1, few, 6 * MIB) == 10 * MIB + 1
+    assert choose_chunk_size(100 * MIB, few, 20 * MIB) == 20 * MIB
 
 
 def test_chunks_share_a_request_as_far_as_they_fit() -> None:

@@ -45,6 +45,7 @@ _CAPABILITIES = Capabilities(
     max_read_bytes=_LARGEST_PART,
     max_chunk_bytes=_LARGEST_PART,
     min_chunk_bytes=_LEAST_PART,
+    max_chunks=_MOST_PARTS,
     max_chunks_per_delete=1000,  # parts that one answer lists ("ListParts")
     # One PUT for what is no larger than boto3's threshold for parts. Above it the smallest parts:
     # three of them fit the default memory_budget, so that three requests are in flight; of 8 MiB,
