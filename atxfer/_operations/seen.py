@@ -35,7 +35,7 @@ from atxfer.errors import DeadlineExceeded
 from atxfer.model import SharedFile
 from atxfer.waiting import Deadline, Wait
 
-__all__ = ["Seen", "state_folder"]
+__all__ = ["NO_HOME", "Seen", "state_folder"]
 
 _log = logging.getLogger("atxfer.inbox")
 
@@ -49,15 +49,25 @@ _LONGEST = 90 * _DAY  # that an entry is kept without having been met
 _PATIENCE = 10.0
 _PAUSE = 0.01
 
+NO_HOME = "there is no home directory to keep the state in"
+_NAME_ONE = "Name a folder: state_dir (--state-dir), ATXFER_STATE_DIR or XDG_STATE_HOME"
 
-def state_folder(given: Optional[StrPath] = None) -> Path:
-    """Return where the file is kept: as given, or as the environment says, or the usual place."""
+
+def state_folder(given: Optional[StrPath] = None) -> Optional[Path]:
+    """Return where the file is kept: as given, or as the environment says, or the usual place.
+
+    It is None where nothing names one and the user has no home directory, as may be in a container:
+    most of what a client does needs none.
+    """
     chosen = setting(given, "ATXFER_STATE_DIR")
     if chosen is not None:
         return Path(chosen)
     base = Path(os.environ.get("XDG_STATE_HOME", ""))
     if not base.is_absolute():  # the XDG specification has relative ones ignored
-        base = Path.home() / ".local" / "state"
+        try:
+            base = Path.home() / ".local" / "state"
+        except RuntimeError:
+            return None
     return base / "atxfer"
 
 
@@ -84,7 +94,7 @@ class Seen:
     """What was seen of one atSign's shares, in memory and on disk.
 
     Args:
-        folder: Where the file lies; made when first written to.
+        folder: Where the file lies, made when first written to; None if there is no place for it.
         atsign: Whose shares.
         directory: ``HOST:PORT`` of the atDirectory that knows them: another one, as that of a
             development server, is another world.
@@ -94,16 +104,32 @@ class Seen:
     """
 
     def __init__(
-        self, folder: Path, atsign: str, directory: str, now: Callable[[], float] = time.time
+        self,
+        folder: Optional[Path],
+        atsign: str,
+        directory: str,
+        now: Callable[[], float] = time.time,
     ) -> None:
         # Up to 220 bytes of atSign leave no room for a host name, which may have 253.
         world = hashlib.sha256(directory.encode("utf-8")).hexdigest()[:16]
-        self.path = folder / f"{atsign}-{world}.json"
+        self._folder = folder
+        self._name = f"{atsign}-{world}.json"
         self._labels = {"atsign": atsign, "directory": directory}
         self._now = now
         self._lock = threading.Lock()  # guards _state, _is_changed
         self._state = _State()
         self._is_changed = False
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies.
+
+        Raises:
+            OSError: There is no place for it.
+        """
+        if self._folder is None:
+            raise OSError(errno.ENOENT, f"{NO_HOME}. {_NAME_ONE}")
+        return self._folder / self._name
 
     def __contains__(self, file: SharedFile) -> bool:
         with self._lock:
@@ -148,7 +174,8 @@ class Seen:
         try:
             self.flush()
         except OSError as error:
-            _log.warning("inbox.state_not_written path=%s reason=%s", self.path, error.strerror)
+            path = self._folder and self.path
+            _log.warning("inbox.state_not_written path=%s reason=%s", path, error.strerror)
 
     def _until(self, file: SharedFile) -> float:
         ends = file.expires_at if file.expires_at is not None else math.inf
@@ -250,7 +277,7 @@ class Seen:
 
     def __repr__(self) -> str:
         with self._lock:
-            return f"<Seen {self.path}: {len(self._state.seen)} shares>"
+            return f"<Seen {self._name}: {len(self._state.seen)} shares>"
 
 
 def _identity(file: SharedFile) -> Identity:

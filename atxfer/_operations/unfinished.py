@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from pathlib import Path
 from typing import Optional
 
 from atxfer._engine.journals import Journals
-from atxfer._operations.seen import state_folder
+from atxfer._operations.seen import NO_HOME, state_folder
 from atxfer.config import StrPath, TransferConfig
 from atxfer.model import UnfinishedUpload
 
 __all__ = ["journals_in", "unfinished_uploads"]
 
 
-def journals_in(state: Path, config: Optional[TransferConfig] = None) -> Journals:
-    """Return the journals of a state folder, or none if the configuration wants none."""
-    wanted = config is None or config.journal
-    return Journals(state / "uploads" if wanted else None)
+_log = logging.getLogger("atxfer.journal")
+
+
+def journals_in(state: Optional[Path], config: Optional[TransferConfig] = None) -> Journals:
+    """Return the journals of a state folder, or none if the configuration wants none.
+
+    Where there is no such folder, the log says so, once, and uploads go on without.
+    """
+    if config is not None and not config.journal:
+        return Journals(None)
+    if state is None:
+        _tell_of_no_home()
+        return Journals(None)
+    return Journals(state / "uploads")
+
+
+@functools.cache
+def _tell_of_no_home() -> None:
+    _log.warning("journal.failed path=None error=%r", NO_HOME)
 
 
 def unfinished_uploads(*, state_dir: Optional[StrPath] = None) -> list[UnfinishedUpload]:

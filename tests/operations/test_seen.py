@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from typing import Any, Optional
 
 import pytest
 
+from atxfer import Client
 from atxfer._operations import seen as module
+from atxfer._operations import unfinished
 from atxfer._operations.seen import Seen, state_folder
 from atxfer.model import SharedFile
 
@@ -354,6 +357,27 @@ def test_where_the_file_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("ATXFER_STATE_DIR", "/elsewhere")
     assert state_folder() == Path("/elsewhere")
     assert state_folder(Path("/given")) == Path("/given")
+
+
+def test_there_may_be_no_home(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, time: Time
+) -> None:
+    """What needs no file goes on; what does is an OSError that names the settings."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # a user that the system doesn't know
+    assert state_folder() is None
+    assert state_folder(Path("/given")) == Path("/given")
+    seen = Seen(None, "@bob", "localhost:64", time)
+    seen.mark_now(a_file())
+    assert a_file() in seen
+    for call in (seen.load, seen.flush):
+        with pytest.raises(OSError, match=r"no home directory.*ATXFER_STATE_DIR or XDG"):
+            call()
+    assert "inbox.state_not_written path=None" in caplog.text
+    unfinished._tell_of_no_home.cache_clear()
+    with Client("http://localhost:1/files/"), Client("http://localhost:1/files/"):
+        assert unfinished.unfinished_uploads() == []
+    assert caplog.text.count("journal.failed path=None") == 1
 
 
 def test_the_longest_names_fit(tmp_path: Path, time: Time) -> None:
