@@ -29,11 +29,12 @@ _COLUMNS = ("FILE ID", "NAME", "+SIZE", "+THERE", "STOPPED")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
 @click.option("--state-dir", metavar="DIR", help="Where it is kept how far uploads are.")
 def command(settings: Settings, older_than: float, dry_run: bool, state_dir: Optional[str]) -> None:
-    """Remove what uploads have left that did not end; nobody is asked again.
+    """Remove what unfinished uploads have left.
 
-    Of an atSign: manifests and chunks, with --store also what lies there. Of S3: all multipart
-    uploads below the address. Files that are whole stay, and so do uploads to which something was
-    added more recently. An upload that could be resumed begins anew, once it was removed.
+    Nobody is asked again. Of an atSign: manifests and chunks, with --store also what lies there. Of
+    S3: all multipart uploads below the address. Files that are whole stay, and so do uploads to
+    which something was added more recently. An upload that could be resumed begins anew, once it
+    was removed.
     """
     with settings.client(state_dir=state_dir) as client:
         try:
