@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import atserver, http, sharing
+from tests.bench import atserver, http, memory, sharing
 
-PARTS = {"atserver": ("latency", "memory"), "sharing": (), "http": http.PARTS}
+PARTS = {"atserver": ("latency", "memory"), "sharing": (), "http": (*http.PARTS, "memory")}
 
 
 def main() -> int:
@@ -26,7 +26,8 @@ def main() -> int:
     if arguments.what == "sharing":
         return sharing.run()
     if arguments.what == "http":
-        return http.run(arguments.only)
+        missed = memory.run() if arguments.only in (None, "memory") else 0
+        return http.run(arguments.only) or missed
     return atserver.run(arguments.ready, arguments.only)
 
 
