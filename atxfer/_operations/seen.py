@@ -66,7 +66,7 @@ def state_folder(given: Optional[StrPath] = None) -> Optional[Path]:
     if not base.is_absolute():  # the XDG specification has relative ones ignored
         try:
             base = Path.home() / ".local" / "state"
-        except RuntimeError:
+        except (RuntimeError, KeyError):  # the latter on Python 3.9
             return None
     return base / "atxfer"
 
