@@ -25,7 +25,6 @@ from atxfer._engine.flight import DRAIN
 from atxfer._engine.jobs import DownloadJob, DownloadSummary, UploadJob, UploadSummary
 from atxfer._engine.transfer import Transfer
 from atxfer._engine.upload import UploadDriver
-from atxfer._engine.warming import warming
 from atxfer._engine.window import Window
 from atxfer._observe.events import (
     Bus,
@@ -186,16 +185,6 @@ class Engine:
             with self._lock:
                 if chore in self._active:
                     self._chores.add(chore)
-
-    def warming(
-        self,
-        destination: Destination,
-        prepare: Callable[[Wait], None],
-        width: int,
-        transfer: Transfer,
-    ) -> contextlib.AbstractContextManager[None]:
-        """Make connections ready for ``width`` requests at a time, during a block of requests."""
-        return warming(destination, transfer, prepare, width)
 
     def _admit(self, name: str, driver: threading.Thread) -> Transfer:
         deadline = Deadline.after(self._config.deadline, self._clock)

@@ -8,6 +8,7 @@ from typing import Optional
 from atxfer._engine.destination import Destination
 from atxfer._engine.engine import Engine
 from atxfer._engine.transfer import Transfer
+from atxfer._engine.warming import warming
 from atxfer._policy.sizing import choose_chunk_size
 from atxfer.errors import TransferError
 from atxfer.model import chunk_count
@@ -42,7 +43,7 @@ def learn(
     """
     if store.learns:
         width = chunk_count(size, choose_chunk_size(size, store.capabilities, chunk_size))
-        with engine.warming(destination, store.prepare, width, transfer):
+        with warming(destination, transfer, store.prepare, width):
             engine.call(destination, "what it can do", store.learn, transfer)
 
 

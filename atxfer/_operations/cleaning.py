@@ -19,7 +19,7 @@ from atxfer._format.manifest import COMPLETE
 from atxfer._operations import files
 from atxfer._operations.bulk import Bulk
 from atxfer._operations.home import Home
-from atxfer._operations.leftovers import Report, Sorted, Terms, described, named
+from atxfer._operations.leftovers import Report, Sorted, Terms, named
 from atxfer._operations.origins import stored_file
 from atxfer._policy.sizing import chunks_per_delete, ranges
 from atxfer.errors import FileNotFound, NotSupported, TransferError
@@ -110,21 +110,21 @@ def clean(
     report = Report()
     begun = [e for e in files.entries(home, transfer) if e.manifest.state != COMPLETE]
     bulk = _sorted_bulk(home, terms, report, transfer)
+    busy = terms.file_ids | bulk.names
     old = [
         _Case(entry, entry.written_at)
         for entry in begun
         if entry.written_at is not None
         and terms.are_met_by(entry.written_at)
-        and entry.manifest.file_id not in terms.file_ids | bulk.names
+        and entry.manifest.file_id not in busy
     ]
     work = _Work(home, transfer, report)
     cases = work.with_bulk(work.with_chunks(old), bulk.old)
     cases = [case for case in cases if terms.are_met_by(case.stopped_at)]
     kept = {entry.manifest.file_id for entry in begun} | terms.file_ids
     strays = [left for left in bulk.old if named(left) not in kept]
-    ends = [None] * len(strays) if dry_run else work.drop(strays)
-    for left, end in zip(strays, ends):
-        report.note(described(left), end)
+    if home.bulk is not None:
+        home.bulk.leftovers.remove(strays, report, transfer, dry_run=dry_run)
     for case in cases if dry_run else work.remove(cases):
         report.note(case.upload(), None)
     return report.outcome()
@@ -189,11 +189,6 @@ class _Work:
             own = [left for left in lefts if named(left) == case.file_id]
             found[case.file_id] = case.with_bulk(own, whole)
         return list(found.values())
-
-    def drop(self, lefts: Sequence[Leftover]) -> Sequence[Optional[TransferError]]:
-        """Remove what a store has of uploads without a manifest."""
-        bulk = self._home.bulk
-        return bulk.leftovers.drop(lefts, self._transfer) if bulk is not None else ()
 
     def remove(self, cases: Sequence[_Case]) -> list[_Case]:
         """Remove them, the manifests last; return those that are gone.

@@ -209,8 +209,8 @@ class Inbox:
 
     def _begin(self) -> None:
         """Subscribe, then read what is there (rule 1)."""
-        self._seen.load()
         if self._listens:
+            self._seen.load()  # since when to listen
             self._monitor = self._attempted(self._connected)
             self._change, self._has_changed = None, False
             if self._monitor is None:

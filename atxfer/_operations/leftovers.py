@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -26,7 +26,7 @@ from atxfer.errors import CleaningFailed, TransferError
 from atxfer.model import AbandonedUpload
 from atxfer.stores.base import Leftover, ObjectStore
 
-__all__ = ["Leftovers", "Report", "Sorted", "Terms", "described", "named"]
+__all__ = ["Leftovers", "Report", "Sorted", "Terms", "named"]
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,17 @@ class Leftovers:
         others = gone.union(left.token for left in old)
         return Sorted(old, frozenset(named(left) for left in listed if left.token not in others))
 
-    def drop(
-        self, lefts: Iterable[Leftover], transfer: Transfer
-    ) -> Sequence[Optional[TransferError]]:
-        """Remove what was stored of these; return what each failed with, or None."""
-        return self._engine.outcomes(
-            self._destination, lefts, self._store.drop, transfer, name="drop"
-        )
+    def remove(
+        self, lefts: Sequence[Leftover], report: Report, transfer: Transfer, *, dry_run: bool
+    ) -> None:
+        """Report how the removal of each ended; with ``dry_run``, how it would."""
+        ends: Sequence[Optional[TransferError]] = [None] * len(lefts)
+        if not dry_run:
+            ends = self._engine.outcomes(
+                self._destination, lefts, self._store.drop, transfer, name="drop"
+            )
+        for left, end in zip(lefts, ends):
+            report.note(described(left), end)
 
     def clean(
         self, terms: Terms, transfer: Transfer, *, dry_run: bool
@@ -179,9 +183,7 @@ class Leftovers:
         """
         report = Report()
         old = self.sort(terms, report, transfer).old
-        ends = [None] * len(old) if dry_run else self.drop(old, transfer)
-        for left, error in zip(old, ends):
-            report.note(described(left), error)
+        self.remove(old, report, transfer, dry_run=dry_run)
         return report.outcome()
 
 
