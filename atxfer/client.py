@@ -471,7 +471,10 @@ class Client:
         return {**self._engine.metrics(), "connections": self._site.metrics()}
 
     def close(self) -> None:
-        """End what is under way, within a second, and close the connections."""
+        """End what is under way, within a second, and close the connections.
+
+        What uploads that are done have left at a tus server is removed still, for up to 5 s more.
+        """
         self._engine.close()
         self._site.close()
 

@@ -16,7 +16,7 @@ from atxfer.stores.base import ObjectStore, StoredFile
 
 __all__ = ["learn", "tidy"]
 
-_log = logging.getLogger("atxfer.store")
+_log = logging.getLogger("atxfer.stores")
 
 
 def learn(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from atxfer._engine.engine import Engine
+from atxfer._engine.transfer import Transfer
 from atxfer.config import TransferConfig
 from atxfer.errors import Cancelled, LoginRefused, RetryAfterTooLong
 from atxfer.waiting import Wait
@@ -193,6 +194,47 @@ def test_a_closed_engine_takes_nothing_more() -> None:
             w.upload(b"")
         with pytest.raises(ValueError, match="the client is closed"):
             w.submit(b"")
+
+
+def test_what_is_left_to_do_is_done_before_the_end() -> None:
+    """Nobody waits for it but close(), and it is no transfer."""
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def body(transfer: Transfer) -> None:
+        begun.set()
+        go.wait()
+        transfer.wait.check()
+        done.set()
+
+    with world() as w:
+        w.engine.afterwards(body, "leavings")
+        begun.wait()
+        assert w.engine.metrics()["transfers_active"] == 0
+        closing = threading.Thread(target=w.engine.close)
+        closing.start()
+        until(lambda: w.engine.is_closed)
+        go.set()
+        closing.join()
+        assert done.is_set()
+        w.engine.afterwards(lambda transfer: pytest.fail("it is closed"), "more")
+
+
+def test_what_is_left_to_do_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that hangs does not hold the program up."""
+    monkeypatch.setattr("atxfer._engine.engine._CHORES", 0.05)
+    ended: list[BaseException] = []
+
+    def body(transfer: Transfer) -> None:
+        try:
+            transfer.wait.sleep(3600)
+        except Cancelled as error:
+            ended.append(error)
+            raise
+
+    with world() as w:
+        w.engine.afterwards(body, "leavings")
+        w.engine.close()
+    assert len(ended) == 1
 
 
 def test_a_transfer_may_close_its_own_engine() -> None:
