@@ -396,7 +396,8 @@ def _proxy_for(server: str, variables: tuple[Optional[str], ...]) -> Optional[st
     Each look-up reads the whole environment twice: 0.3 ms, a fifth of what a request costs us.
     """
     url = f"http://{server}/"
-    return select_proxy(url, get_environ_proxies(url))
+    proxy: Optional[str] = select_proxy(url, get_environ_proxies(url))
+    return proxy
 
 
 def netrc_login(url: str) -> Optional[tuple[str, str]]:
