@@ -72,6 +72,7 @@ class Sharer:
         self._records = Records(pool)
         self._pairs = PairKeys(self._records, keys)
         self._shares = AtServerShares(self._records, keys)
+        self._shared_at = 0.0
 
     def _pair(self, to: str) -> PairKey:
         public = PublicKey(to, keys_of(self._world, to).encryption_public)
@@ -88,8 +89,10 @@ class Sharer:
     ) -> str:
         """Share one file; return its id when all servers know of it."""
         manifest = a_manifest(self.atsign, name=name, **changes)
-        at = time.time() if shared_at is None else shared_at
-        self._shares.write(manifest, at, self._pair(to), ttl, Wait())
+        if shared_at is None:
+            # An inbox is in the order of these times, and they are told in whole milliseconds.
+            self._shared_at = shared_at = max(time.time(), self._shared_at + 0.001)
+        self._shares.write(manifest, shared_at, self._pair(to), ttl, Wait())
         self._world.idle()
         return manifest.file_id
 
