@@ -136,7 +136,8 @@ class TransferConfig:
             RetryAfterTooLong instead of sleeping.
         retry_budget: The part of the traffic to one destination that may be retries, 0 to 1.
         retry_burst: Retries allowed before that counts, for small transfers.
-        memory_budget: Bytes of file content held in memory by one client, from 1 MiB.
+        memory_budget: Bytes of file content held in memory by one client, from 1 MiB; a chunk that
+            is larger is moved alone. The default holds six parts of S3's least size.
         idle_timeout: How long an unused connection is kept. An atServer closes idle ones itself
             after 10 minutes (facts §2).
         progress_interval: The shortest time between two progress callbacks.
@@ -168,7 +169,7 @@ class TransferConfig:
     retry_after_cap: float = _tunable("retry_after_cap", 60.0, parse_duration)
     retry_budget: float = _tunable("retry_budget", 0.1, float)
     retry_burst: int = _tunable("retry_burst", 20, parse_size)
-    memory_budget: int = _tunable("memory_budget", 16 * MIB, parse_size)
+    memory_budget: int = _tunable("memory_budget", 32 * MIB, parse_size)
     idle_timeout: float = _tunable("idle_timeout", 300.0, parse_duration)
     progress_interval: float = _tunable("progress_interval", 0.1, parse_duration)
     fsync: bool = _tunable("fsync", True, _boolean)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from atxfer._buffers import Buffer
+
 __all__ = [
     "AbandonedUpload",
     "Chunk",
@@ -35,10 +37,13 @@ class Chunk:
     Attributes:
         index: Its place, from 0.
         data: The bytes; after sealing they are longer than the slice of the file.
+        block: The memory that they lie in, with the room that the job's frame asks for. Whoever
+            seals the chunk may write to it. None if there is no such room.
     """
 
     index: int
-    data: bytes = field(repr=False)
+    data: Buffer = field(repr=False)
+    block: Optional[memoryview] = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -16,24 +16,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "atxfer"
 
-GROUND = ("errors", "model", "waiting", "config")
+GROUND = ("_buffers", "errors", "model", "waiting", "config")
 
 # What each floor may import of ours, besides itself. An arrow points only downwards.
 FLOORS: dict[str, tuple[str, ...]] = {
     "_version": (),
+    "_buffers": (),
     "errors": (),
-    "model": ("errors",),
+    "model": ("_buffers", "errors"),
     "waiting": ("errors",),
     "config": ("errors",),
     "atprotocol": ("errors",),
     "_disk": (),
     "_policy": ("errors", "stores.base"),
     "_observe": ("errors", "model", "waiting"),
-    "_crypto": ("errors", "atprotocol", "_disk"),
-    "_format": ("errors", "model", "_crypto"),
+    "_crypto": ("_buffers", "errors", "atprotocol", "_disk"),
+    "_format": ("_buffers", "errors", "model", "_crypto"),
     "_net": ("errors", "waiting", "config", "atprotocol"),
     "stores": (),
-    "stores.base": ("errors", "model", "waiting"),
+    "stores.base": ("_buffers", "errors", "model", "waiting"),
     "stores.atpublic": (
         *GROUND,
         *("stores.base", "stores.atserver", "stores.http", "_net", "atprotocol"),
@@ -41,8 +42,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "stores.answers": ("errors", "stores.base", "_net.records", "atprotocol"),
     "stores.atserver": (*GROUND, "stores.base", "stores.answers", "_net", "atprotocol"),
     "stores.tus": (*GROUND, "stores.base", "stores.http", "stores.options"),
-    "stores.http": ("errors", "waiting", "config", "_net", "_version"),
-    "stores.http.reading": ("errors", "model", "waiting", "stores.base", "stores.http"),
+    "stores.http": ("_buffers", "errors", "waiting", "config", "_net", "_version"),
+    "stores.http.reading": ("_buffers", "errors", "model", "waiting", "stores.base", "stores.http"),
     "stores.web": (*GROUND, "stores.base", "stores.http"),
     "stores.options": ("config",),
     "stores.opening": (

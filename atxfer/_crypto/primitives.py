@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
+
+from atxfer._buffers import Buffer
 
 __all__ = [
     "AES_BLOCK",
@@ -94,6 +96,11 @@ def base64_decode(text: str) -> bytes:
 
 # --- AES
 
+_NO_MATCH = "the authentication tag doesn't match"
+
+# What is encrypted in place goes through a block of this size: it stays in the processor's cache.
+_STEP = 64 * 1024
+
 
 class Aes256Gcm:
     """AES-256-GCM (NIST SP 800-38D) under one key, 96-bit nonces and 128-bit tags.
@@ -108,25 +115,58 @@ class Aes256Gcm:
         if len(key) != AES_KEY_BYTES:
             raise CryptoError("an AES-256 key has 32 bytes")
         self._cipher = AESGCM(key)
+        self._key = algorithms.AES(key)
 
     def seal(self, nonce: bytes, plaintext: bytes, additional: bytes) -> bytes:
         """Return ciphertext and tag. A nonce must never be used twice under one key."""
         return self._cipher.encrypt(nonce, plaintext, additional)
 
-    def open(self, nonce: bytes, sealed: bytes, additional: bytes) -> bytes:
+    def open(self, nonce: Buffer, sealed: Buffer, additional: bytes) -> bytes:
         """Return the plaintext of ciphertext and tag.
 
         Raises:
             CryptoError: Key, nonce, ciphertext, tag and additional data don't belong together.
         """
         try:
-            return self._cipher.decrypt(nonce, sealed, additional)
+            return self._cipher.decrypt(bytes(nonce), sealed, additional)
         except (InvalidTag, ValueError) as error:
-            raise CryptoError("the authentication tag doesn't match") from error
+            raise CryptoError(_NO_MATCH) from error
+
+    def seal_in_place(self, nonce: bytes, block: memoryview, additional: bytes) -> bytes:
+        """Put the ciphertext in the place of the plaintext and return the tag, as :meth:`seal`."""
+        stream = Cipher(self._key, modes.GCM(nonce)).encryptor()
+        stream.authenticate_additional_data(additional)
+        _pass_through(stream, block)
+        return stream.tag
+
+    def open_in_place(
+        self, nonce: Buffer, block: memoryview, tag: Buffer, additional: bytes
+    ) -> None:
+        """Put the plaintext in the place of the ciphertext.
+
+        Raises:
+            CryptoError: As :meth:`open` does; what lies in the block then must not be looked at.
+        """
+        try:
+            stream = Cipher(self._key, modes.GCM(bytes(nonce), bytes(tag))).decryptor()
+            stream.authenticate_additional_data(additional)
+            _pass_through(stream, block)
+        except (InvalidTag, ValueError) as error:
+            raise CryptoError(_NO_MATCH) from error
 
     def __reduce__(self) -> NoReturn:
         # Older versions of cryptography would pickle the key.
         raise TypeError("a cipher holds a secret key and can't be pickled or copied")
+
+
+def _pass_through(stream: CipherContext, block: memoryview) -> None:
+    """Encrypt or decrypt a block where it lies, and end the stream."""
+    # The library wants room for one block of the cipher more, though counter modes fill none.
+    step = memoryview(bytearray(min(_STEP, len(block)) + AES_BLOCK))
+    for start in range(0, len(block), _STEP):
+        part = block[start : start + _STEP]
+        part[:] = step[: stream.update_into(part, step)]
+    stream.finalize()
 
 
 def aes_256_ctr_pkcs7_seal(key: bytes, iv: bytes, plaintext: bytes) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
+from atxfer._buffers import Buffer
 from atxfer._engine.attempt import Request
 from atxfer._engine.context import Context
 from atxfer._engine.driver import Driver
@@ -36,7 +37,7 @@ class _Group:
     def __init__(self, job: DownloadJob, indexes: range) -> None:
         self._job = job
         self.indexes = indexes
-        self.plain: dict[int, bytes] = {}
+        self.plain: dict[int, Buffer] = {}
 
     @property
     def name(self) -> str:
@@ -97,7 +98,7 @@ class _Even:
     def __init__(self, chunk_size: int) -> None:
         self._chunk_size = chunk_size
 
-    def placed(self, index: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    def placed(self, index: int, data: Buffer) -> Iterator[tuple[int, Buffer]]:
         """Yield what can be written now, and where to."""
         yield index * self._chunk_size, data
 
@@ -107,11 +108,11 @@ class _Uneven:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._early: dict[int, bytes] = {}
+        self._early: dict[int, Buffer] = {}
         self._next = 0
         self._offset = 0
 
-    def placed(self, index: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    def placed(self, index: int, data: Buffer) -> Iterator[tuple[int, Buffer]]:
         """Yield what can be written now, and where to."""
         self._early[index] = data
         while self._next in self._early:
@@ -121,6 +122,23 @@ class _Uneven:
             yield self._offset, chunk
             self._next += 1
             self._offset += len(chunk)
+
+
+class _InOrder:
+    """Tells what is still held where each group waits for those before it."""
+
+    def __init__(self) -> None:
+        self._early: dict[int, tuple[int, int]] = {}
+        self._next = 0
+
+    def let_go(self, indexes: range, size: int) -> int:
+        """Return the bytes that wait no more, now that this group of so many has landed."""
+        self._early[indexes.start] = indexes.stop, size
+        freed = 0
+        while self._next in self._early:
+            self._next, size = self._early.pop(self._next)
+            freed += size
+        return freed
 
 
 class DownloadDriver(Driver[range, _Group]):
@@ -134,6 +152,7 @@ class DownloadDriver(Driver[range, _Group]):
         self._report = report
         self._sink: Optional[Sink] = None
         self._places = _Even(job.file.chunk_size) if job.even else _Uneven(job.file.size)
+        self._order = _InOrder()
         self._per_read = chunks_per_read(
             job.file.chunk_size + job.overhead,
             job.capabilities,
@@ -194,3 +213,10 @@ class DownloadDriver(Driver[range, _Group]):
             self.context.bus.emit(ChunkFetched(self._job.file.name, index, len(data)))
         size = sum(len(data) for data in task.plain.values())
         self._report.update(self.transfer.tally.confirm(size, len(task.plain)))
+
+    def let_go(self, task: _Group, size: int) -> int:
+        """Return what was written, and is held no more: of an early group, nothing."""
+        assert self._sink is not None  # noqa: S101  # opened before the first group
+        if self._job.even and not self._sink.in_order:
+            return size
+        return self._order.let_go(task.indexes, size)

@@ -7,8 +7,9 @@ Rules of this file:
 
 1. At most as many tasks are out as there are threads for them: the permits, and as many again that
    may be waiting to be tried again (peers.md R5).
-2. Bytes are charged before a task is loaded, and given back when it has landed, or when the driver
-   leaves for whatever reason.
+2. Bytes are charged before a task is loaded, and given back when it has landed and nothing of it is
+   kept, or when the driver leaves for whatever reason. What is kept of a task may wait for earlier
+   ones alone: those have their bytes already, so that nobody waits for ever.
 3. When a task fails for good, nothing more is loaded, what is at the server finishes, what sleeps
    is woken; then that first error is raised.
 4. Everything else that ends the loop, Ctrl-C and a changed source included, ends the transfer's
@@ -66,6 +67,10 @@ class Driver(abc.ABC, Generic[P, G]):
     def landed(self, task: G, error: Optional[TransferError]) -> None:
         """Take note of what became of a task, in the driver's thread."""
 
+    def let_go(self, task: G, size: int) -> int:
+        """Return how many bytes are held no more, now that this task of so many has landed."""
+        return size
+
     def move(self, plans: Iterator[P]) -> None:
         """Do all tasks.
 
@@ -120,7 +125,7 @@ class Driver(abc.ABC, Generic[P, G]):
         if end.error is not None:
             self.transfer.wait.check()  # ended by us: then it is not the request that failed
         self.landed(task, end.error)
-        self._give(size)
+        self._give(self.let_go(task, size))
         if end.error is not None and self._failure is None:
             self._failure = end.error
             tasks.halt()

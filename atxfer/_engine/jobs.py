@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
+from atxfer._buffers import NO_FRAME, Frame
 from atxfer._engine.destination import Destination
 from atxfer._engine.journal import Journal
 from atxfer._engine.sources import Source
@@ -35,6 +36,7 @@ class UploadJob:
             lie, in one request; None if there is none.
         catalog: Whose permits the manifests need; by default ``destination``.
         overhead: Bytes that ``seal`` adds to a chunk.
+        frame: Room that ``seal`` uses around a chunk, which it changes where it lies.
         progress: Called back with how far it is.
         journal: Where to write down how far it is, for a later call, and what an earlier one left;
             None keeps nothing.
@@ -53,6 +55,7 @@ class UploadJob:
     commit: Optional[Callable[[str, StoredFile, Wait], None]] = None
     catalog: Optional[Destination] = None
     overhead: int = 0
+    frame: Frame = NO_FRAME
     progress: Optional[Callback] = None
     journal: Optional[Journal] = None
     is_named: bool = True

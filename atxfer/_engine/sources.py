@@ -32,8 +32,9 @@ __all__ = ["Identity", "Readable", "Source", "open_source"]
 
 Readable = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
 
-# Between two looks at cancellation while a pipe is copied.
-_SPOOL_STEP = 256 * KIB
+# Read at a time of what is copied: of a pipe, between two looks at cancellation, and of a file
+# object that knows no other way than ``read``.
+_STEP = 256 * KIB
 
 _UNNAMED = "unnamed"
 
@@ -84,7 +85,7 @@ class Source:
         self._owned = owned
         self._read = 0
         self._hash = hashlib.sha256()
-        self._unhashed: deque[bytes] = deque()
+        self._unhashed: deque[memoryview] = deque()
         self._hashing = threading.Lock()  # held by whoever adds to the hash
         self._first_look = self._look()
 
@@ -100,28 +101,32 @@ class Source:
             while self._unhashed:
                 self._hash.update(self._unhashed.popleft())
 
-    def read(self, length: int) -> bytes:
-        """Return the next ``length`` bytes, all of them.
+    def read_into(self, block: memoryview) -> None:
+        """Fill a block with the next bytes; it must not be changed before they are hashed.
 
         Raises:
             SourceChanged: They are not there any more, or the source has changed.
             OSError: It can't be read.
         """
-        pieces: list[bytes] = []
-        missing = length
+        missing = block
         while missing:
-            piece = self._stream.read(missing)
-            if not piece:
-                break
-            pieces.append(piece)
-            missing -= len(piece)
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._read += len(data)
-        if missing:
-            raise SourceChanged(f"it ended after {self._read:,} of {self.size:,} bytes")
-        self._unhashed.append(data)
+            count = self._read_some(missing)
+            self._read += count
+            if not count:
+                raise SourceChanged(f"it ended after {self._read:,} of {self.size:,} bytes")
+            missing = missing[count:]
+        self._unhashed.append(block)
         self.check_unchanged()
-        return data
+
+    def _read_some(self, block: memoryview) -> int:
+        stream: Any = self._stream
+        if self._owned:
+            count: int = stream.readinto(block)
+            return count
+        # A caller's object is read by the one method that all have, and that progress bars wrap.
+        piece = stream.read(min(len(block), _STEP)) or b""
+        block[: len(piece)] = piece
+        return len(piece)
 
     def check_unchanged(self) -> None:
         """Return if the source is what it was when it was opened.
@@ -248,7 +253,7 @@ def _spool(stream: Any, name: str, most: Optional[int], wait: Wait) -> Source:
     spool = cast(BinaryIO, tempfile.TemporaryFile(prefix="atxfer-"))  # noqa: SIM115  # Source closes
     try:
         size = 0
-        while piece := stream.read(_SPOOL_STEP):
+        while piece := stream.read(_STEP):
             if not isinstance(piece, (bytes, bytearray, memoryview)):
                 raise TypeError("the source is open as text; open it with mode 'rb'")
             size += len(piece)

@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Optional, Protocol, Union
 
+from atxfer._buffers import Buffer
 from atxfer._disk import sync_folder
-from atxfer.config import MIB
+from atxfer.config import KIB
 from atxfer.errors import ChecksumMismatch
 
 __all__ = ["Part", "Sink", "Writable", "atomic_write", "open_target", "safe_name"]
@@ -31,7 +32,7 @@ Writable = Union[str, "os.PathLike[str]", BinaryIO]
 
 # The longest name a file may have on the file systems in use, in bytes.
 _LONGEST_NAME = 255
-_BLOCK = MIB
+_BLOCK = 256 * KIB
 
 
 class Sink(Protocol):
@@ -42,7 +43,12 @@ class Sink(Protocol):
         """Where the file will lie, if it is one."""
         ...
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    @property
+    def in_order(self) -> bool:
+        """Whether chunks that come early are held back."""
+        ...
+
+    def write_at(self, offset: int, data: Buffer) -> None:
         """Write a chunk at its place."""
         ...
 
@@ -62,6 +68,8 @@ class Sink(Protocol):
 class Part:
     """A file that is being written, under a temporary name. Used by one thread, its driver."""
 
+    in_order = False
+
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
         self._path = path
@@ -74,7 +82,7 @@ class Part:
         """Where the file will lie."""
         return self._path
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_at(self, offset: int, data: Buffer) -> None:
         """Write a chunk at its place."""
         view = memoryview(data)
         done = 0
@@ -119,14 +127,15 @@ class _Stream:
     """A writable object: chunks are written in order, early ones are held back."""
 
     path = None
+    in_order = True
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
         self._written = 0
-        self._early: dict[int, bytes] = {}
+        self._early: dict[int, Buffer] = {}
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_at(self, offset: int, data: Buffer) -> None:
         """Write a chunk, and those that waited for it."""
         self._early[offset] = data
         while self._written in self._early:
@@ -150,7 +159,7 @@ def _compare(there: int, seen: int, size: int) -> None:
         raise ChecksumMismatch(f"{there:,} bytes were written of {size:,}")
 
 
-def _write_all(stream: Any, data: bytes) -> None:
+def _write_all(stream: Any, data: Buffer) -> None:
     view = memoryview(data)
     while len(view):
         written = stream.write(view)

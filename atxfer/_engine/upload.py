@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional, TypeVar
 
+from atxfer._buffers import NO_FRAME
 from atxfer._engine.attempt import Request
 from atxfer._engine.context import Context
 from atxfer._engine.destination import Destination
@@ -181,11 +182,17 @@ class UploadDriver(Driver[range, _Group]):
 
     def load(self, plan: range) -> _Group:
         """Read these chunks."""
-        plain = []
-        for index in plan:
-            length = self.cost(range(index, index + 1))
-            plain.append(Chunk(index, self._job.source.read(length)))
-        return _Group(self._job, plain)
+        group = _Group(self._job, [self._read(index) for index in plan])
+        if self._job.frame != NO_FRAME:
+            self._job.source.hash_up()  # while they are plain
+        return group
+
+    def _read(self, index: int) -> Chunk:
+        frame, size = self._job.frame, self.cost(range(index, index + 1))
+        block = frame.block(size)
+        data = frame.within(block, size)
+        self._job.source.read_into(data)
+        return Chunk(index, data, block)
 
     def handed_out(self) -> None:
         """Hash what was read."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from atxfer._buffers import Buffer, Frame
 from atxfer._crypto.primitives import GCM_NONCE, GCM_TAG, Aes256Gcm, CryptoError, random_bytes
 from atxfer._format.manifest import FORMAT_VERSION, MAX_CHUNKS, is_file_id
 from atxfer.errors import ChunkCorrupt
 from atxfer.model import Chunk
 
-__all__ = ["SEAL_OVERHEAD", "Sealer"]
+__all__ = ["SEAL_FRAME", "SEAL_OVERHEAD", "Sealer"]
 
-SEAL_OVERHEAD = GCM_NONCE + GCM_TAG
+SEAL_FRAME = Frame(GCM_NONCE, GCM_TAG)
+SEAL_OVERHEAD = SEAL_FRAME.before + SEAL_FRAME.after
 
 
 class Sealer:
@@ -46,25 +48,34 @@ class Sealer:
     def seal(self, chunk: Chunk) -> Chunk:
         """Return a chunk as nonce, ciphertext and tag; each call makes another.
 
+        One that has a block of :data:`SEAL_FRAME` is sealed where it lies, and is plain no more.
+
         Raises:
             ValueError: The file has no chunk of this index.
         """
         if not 0 <= chunk.index < self._chunks:
             raise ValueError(f"chunk {chunk.index} of {self._chunks}")
-        nonce = random_bytes(GCM_NONCE)
-        return Chunk(
-            chunk.index, nonce + self._cipher.seal(nonce, chunk.data, self._place(chunk.index))
-        )
+        nonce, size = random_bytes(GCM_NONCE), len(chunk.data)
+        block = chunk.block if chunk.block is not None else _framed(chunk.data)
+        block[:GCM_NONCE] = nonce
+        plain = SEAL_FRAME.within(block, size)
+        tag = self._cipher.seal_in_place(nonce, plain, self._place(chunk.index))
+        block[GCM_NONCE + size : SEAL_OVERHEAD + size] = tag
+        return Chunk(chunk.index, block[: SEAL_OVERHEAD + size], block)
 
     def open(self, chunk: Chunk) -> Chunk:
-        """Return the plain chunk.
+        """Return the plain chunk; one that lies in a writable block is opened where it lies.
 
         Raises:
             ChunkCorrupt: It is not what was sealed for this place in this file.
         """
-        nonce, sealed = chunk.data[:GCM_NONCE], chunk.data[GCM_NONCE:]
+        block = memoryview(chunk.data)
+        if block.readonly:
+            block = memoryview(bytearray(block))
+        nonce, plain, tag = block[:GCM_NONCE], block[GCM_NONCE:-GCM_TAG], block[-GCM_TAG:]
         try:
-            return Chunk(chunk.index, self._cipher.open(nonce, sealed, self._place(chunk.index)))
+            self._cipher.open_in_place(nonce, plain, tag, self._place(chunk.index))
+            return Chunk(chunk.index, plain)
         except CryptoError as error:
             raise ChunkCorrupt(
                 "the chunk is not what was uploaded as this chunk of this file",
@@ -75,3 +86,10 @@ class Sealer:
     def _place(self, index: int) -> bytes:
         """Return what is authenticated beside the content; no part of it can hold a colon."""
         return f"atxfer:{FORMAT_VERSION}:{self._file_id}:{index}:{self._chunks}".encode("ascii")
+
+
+def _framed(data: Buffer) -> memoryview:
+    """Return a copy of a chunk with room around it."""
+    block = SEAL_FRAME.block(len(data))
+    SEAL_FRAME.within(block, len(data))[:] = data
+    return block

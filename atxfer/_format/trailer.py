@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
+from atxfer._buffers import Buffer
 from atxfer._crypto.primitives import (
     AES_KEY_BYTES,
     GCM_NONCE,
@@ -66,7 +67,7 @@ class Trailer:
         return sealed + _END.pack(len(sealed), _MAGIC)
 
 
-def open_trailer(tail: bytes, key: bytes, size: int) -> Manifest:
+def open_trailer(tail: Buffer, key: bytes, size: int) -> Manifest:
     """Return the manifest of an object.
 
     Args:

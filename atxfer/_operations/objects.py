@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Callable, Optional, TypeVar
 
+from atxfer._buffers import NO_FRAME, Frame
 from atxfer._engine.destination import Destination
 from atxfer._engine.earlier import Load, or_anew
 from atxfer._engine.jobs import DownloadJob, UploadJob
@@ -20,7 +21,7 @@ from atxfer._engine.sources import Source, open_source
 from atxfer._engine.transfer import Transfer
 from atxfer._format.fragment import key_text, read_key
 from atxfer._format.manifest import COMPLETE, Manifest, new_file_id
-from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
+from atxfer._format.sealing import SEAL_FRAME, SEAL_OVERHEAD, Sealer
 from atxfer._format.trailer import MAX_TRAILER, Trailer, new_object_key, open_trailer
 from atxfer._operations.around import learn, tidy
 from atxfer._operations.cutting import (
@@ -49,11 +50,13 @@ class _Cut:
     Attributes:
         plan: How it is cut up.
         seal: What is done to each chunk.
+        frame: Room for that around each.
         key: The object key of a sealed file, or None.
     """
 
     plan: UploadPlan
     seal: Callable[[Chunk], Chunk]
+    frame: Frame
     key: Optional[bytes]
 
 
@@ -198,6 +201,7 @@ class Objects(ReadableObjects):
             destination=self._destination,
             seal=cut.seal,
             overhead=cut.plan.overhead,
+            frame=cut.frame,
             progress=order.progress,
             journal=load.journal,
             # No object yet. One of that name would be an older file: nobody is to delete that.
@@ -227,7 +231,7 @@ class Objects(ReadableObjects):
         )
         file_id = load.record.head.file_id if load.record is not None else new_file_id()
         plan = object_plan(file_id, source.size, size, is_sealed=False, name=source.name)
-        return _Cut(plan, as_it_is, None)
+        return _Cut(plan, as_it_is, NO_FRAME, None)
 
     def _sealed(self, source: Source) -> _Cut:
         chunk_size = self._chunk_size(source.size, SEAL_OVERHEAD)
@@ -238,15 +242,17 @@ class Objects(ReadableObjects):
             manifest.file_id, source.size, chunk_size, is_sealed=True, trailer=trailer.length
         )
         seal_chunk = sealing(manifest)
+        # Of every chunk, though the last one alone needs it: the trailer takes less than a page.
+        frame = replace(SEAL_FRAME, after=SEAL_FRAME.after + trailer.length)
 
         def seal(chunk: Chunk) -> Chunk:
             sealed = seal_chunk(chunk)
             if chunk.index < plan.chunks - 1:
                 return sealed
             # The last chunk is read last: the hash of the whole is known now.
-            return replace(sealed, data=sealed.data + trailer.sealed(source.sha256))
+            return _followed(sealed, trailer.sealed(source.sha256))
 
-        return _Cut(plan, seal, key)
+        return _Cut(plan, seal, frame, key)
 
     def _chunk_size(self, size: int, overhead: int) -> int:
         explicit = self._config.chunk_size
@@ -270,6 +276,15 @@ class Objects(ReadableObjects):
         info = self._stat(bare, transfer)
         url, _ = self._call(transfer, "link", lambda wait: self._store.url(info, ttl, wait))
         return url if key is None else _with_key(url, key)
+
+
+def _followed(sealed: Chunk, trailer: bytes) -> Chunk:
+    """Return a chunk with a trailer behind it; that of an empty file is the trailer alone."""
+    block, size = sealed.block, len(sealed.data)
+    if block is None or not size:
+        return replace(sealed, data=bytes(sealed.data) + trailer)
+    block[size : size + len(trailer)] = trailer
+    return replace(sealed, data=block[: size + len(trailer)])
 
 
 def info_of(stored: StoredFile) -> ObjectInfo:

@@ -12,7 +12,7 @@ from atxfer._engine.journal import Errand
 from atxfer._engine.sources import open_source
 from atxfer._engine.transfer import Transfer
 from atxfer._format.manifest import COMPLETE, Manifest
-from atxfer._format.sealing import SEAL_OVERHEAD
+from atxfer._format.sealing import SEAL_FRAME, SEAL_OVERHEAD
 from atxfer._operations import shares
 from atxfer._operations.around import learn, tidy
 from atxfer._operations.cutting import chunk_size_of, new_manifest, object_plan, sealing
@@ -126,6 +126,7 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
         commit=commit,
         catalog=home.destination,
         overhead=SEAL_OVERHEAD,
+        frame=SEAL_FRAME,
         progress=order.progress,
         journal=load.journal,
     )

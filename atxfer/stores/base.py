@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional, Protocol
 
+from atxfer._buffers import Buffer
 from atxfer.errors import TransferError
 from atxfer.model import Chunk
 from atxfer.waiting import Wait
@@ -338,7 +339,7 @@ class ObjectReader(Protocol):
         """
         ...
 
-    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
+    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> Buffer:
         """Return exactly these bytes of an object, in one request.
 
         Raises:

@@ -13,6 +13,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Optional
 
+from atxfer._buffers import Buffer
 from atxfer.config import MIB
 from atxfer.errors import FileExpired, FileNotFound, NotAuthorized, ProtocolViolation
 from atxfer.stores.base import Capabilities, ObjectInfo, StoredFile
@@ -95,7 +96,7 @@ class WebStore:
                 address, name, _size(answer.status, answer.headers), strong_etag(answer.headers)
             )
 
-    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
+    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> Buffer:
         """Return exactly these bytes of an object."""
         with contextlib.closing(Reader(self, info)) as reader:
             return reader.read(start, stop, wait)

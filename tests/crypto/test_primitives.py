@@ -119,6 +119,50 @@ def test_gcm_is_the_standards(
     assert cipher.open(nonce, bytes.fromhex(sealed), additional) == plain
 
 
+@pytest.mark.parametrize(("key", "nonce", "plain", "additional", "sealed"), GCM_CASES)
+def test_gcm_in_place_is_the_standards(
+    key: bytes, nonce: bytes, plain: bytes, additional: bytes, sealed: str
+) -> None:
+    """What is sealed where it lies is what the published cases say, and opens again."""
+    cipher, block = Aes256Gcm(key), memoryview(bytearray(plain))
+    tag = cipher.seal_in_place(nonce, block, additional)
+    assert bytes(block).hex() + tag.hex() == sealed
+    cipher.open_in_place(nonce, block, tag, additional)
+    assert block == plain
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 200_000])
+def test_gcm_in_place_has_no_seams(size: int) -> None:
+    """However many steps it takes, the text is the one that is sealed in one piece."""
+    cipher, plain = Aes256Gcm(KEY), random_bytes(size)
+    block = memoryview(bytearray(plain))
+    tag = cipher.seal_in_place(bytes(12), block, b"x")
+    assert bytes(block) + tag == cipher.seal(bytes(12), plain, b"x")
+    cipher.open_in_place(bytes(12), block, tag, b"x")
+    assert block == plain
+
+
+@pytest.mark.parametrize(
+    ("nonce", "bit", "tag", "additional"),
+    [
+        (bytes(11) + b"x", 0, 16, b""),  # another nonce
+        (bytes(12), 1, 16, b""),  # a changed text
+        (bytes(12), 0, 16, b"x"),  # other additional data
+        (bytes(12), 0, 15, b""),  # a part of the tag
+        (b"", 0, 16, b""),  # no nonce at all
+    ],
+)
+def test_gcm_in_place_refuses_what_was_changed(
+    nonce: bytes, bit: int, tag: int, additional: bytes
+) -> None:
+    """As in one piece: whatever is not as it was sealed is a CryptoError."""
+    cipher, block = Aes256Gcm(KEY), memoryview(bytearray(100_000))
+    made = cipher.seal_in_place(bytes(12), block, b"")
+    block[70_000] ^= bit
+    with pytest.raises(CryptoError):
+        cipher.open_in_place(nonce, block, made[:tag], additional)
+
+
 @pytest.mark.parametrize(
     ("nonce", "sealed", "additional"),
     [

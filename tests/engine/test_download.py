@@ -79,6 +79,29 @@ def test_a_sparse_file_larger_than_memory_is_moved_in_pieces(tmp_path: Path) -> 
     assert (tmp_path / "copy").stat().st_size == size
 
 
+@pytest.mark.parametrize("even", [True, False])
+def test_chunks_that_wait_for_an_earlier_one_count_as_held(even: bool) -> None:
+    """The first comes last; meanwhile no more is read ahead than the budget allows."""
+    count, chunk = 24, 1 << 20
+    stream, ahead = io.BytesIO(), []
+
+    def hold(name: str, in_flight: int) -> None:
+        if name == "get 0-0":
+            until(lambda: w.engine.metrics()["bytes_down"] >= 3 * chunk)
+        ahead.append((int(name.rpartition("-")[2]) + 1) * chunk - stream.tell())
+
+    store = FakeStore(capabilities=small(max_chunk_bytes=2 * chunk, max_read_bytes=chunk))
+    store.before = hold
+    with world(cap=10, chunk_size=chunk, store=store, memory_budget=4 * chunk) as w:
+        data = bytes(count * chunk)
+        w.hold(data)
+        job = replace(w.download_job(data, stream), even=even)
+        job = replace(job, file=replace(job.file, chunks=count))
+        w.engine.run(lambda t: w.engine.download(job, t), "down")
+    assert stream.getvalue() == data
+    assert max(ahead) <= 4 * chunk
+
+
 def test_chunks_are_read_side_by_side_within_the_cap() -> None:
     """As many requests meet at the server as there are permits."""
     meeting = threading.Barrier(3)

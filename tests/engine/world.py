@@ -147,7 +147,8 @@ class World:
 
 def seal(chunk: Chunk) -> Chunk:
     """Add a check byte, as a real cipher adds its tag."""
-    return Chunk(chunk.index, chunk.data + bytes([(sum(chunk.data) + chunk.index) % 256]))
+    data = bytes(chunk.data)
+    return Chunk(chunk.index, data + bytes([(sum(data) + chunk.index) % 256]))
 
 
 def unseal(chunk: Chunk) -> Chunk:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atxfer._format.manifest import MAX_CHUNKS, new_file_id, new_file_key
-from atxfer._format.sealing import SEAL_OVERHEAD, Sealer
+from atxfer._format.sealing import SEAL_FRAME, SEAL_OVERHEAD, Sealer
 from atxfer.errors import ChunkCorrupt
 from atxfer.model import Chunk
 
@@ -32,6 +33,32 @@ def test_round_trip(data: bytes, index: int) -> None:
     assert sealed.index == index
     assert len(sealed.data) == len(data) + SEAL_OVERHEAD
     assert sealer().open(sealed) == Chunk(index, data)
+
+
+@given(st.binary(max_size=2000), st.integers(0, 500))
+@settings(max_examples=50, deadline=None)
+def test_a_framed_chunk_is_sealed_and_opened_where_it_lies(data: bytes, room: int) -> None:
+    """No memory but its own block holds it, and what lies behind the frame is left alone."""
+    frame = replace(SEAL_FRAME, after=SEAL_FRAME.after + room)
+    block = frame.block(len(data))
+    plain = frame.within(block, len(data))
+    plain[:] = data
+    sealed = sealer().seal(Chunk(3, plain, block))
+    assert sealed.block is block
+    assert sealed.data == block[: len(data) + SEAL_OVERHEAD]
+    assert bytes(block[len(block) - room :]) == bytes(room)
+    opened = sealer().open(sealed)
+    assert opened == Chunk(3, data)
+    assert plain == data
+
+
+def test_what_can_t_be_written_to_is_left_as_it_is() -> None:
+    """Bytes are sealed and opened as copies."""
+    data = b"data"
+    sealed = bytes(sealer().seal(Chunk(3, data)).data)
+    before = bytes(bytearray(sealed))
+    assert sealer().open(Chunk(3, sealed)) == Chunk(3, b"data")
+    assert (data, sealed) == (b"data", before)
 
 
 @given(st.binary(min_size=1, max_size=100), st.data())
@@ -87,15 +114,15 @@ def test_exchanged_chunks_are_noticed() -> None:
 
 def test_places_are_unambiguous() -> None:
     """Chunk 1 of 11 is not chunk 11 of 1, nor 11 of 11: the numbers are set apart."""
-    sealed = sealer(chunks=11).seal(Chunk(1, b"data"))
+    sealed = bytes(sealer(chunks=11).seal(Chunk(1, b"data")).data)
     for index, chunks in ((11, 1), (111, 111), (1, 1), (11, 11)):
         with pytest.raises(ChunkCorrupt):
-            sealer(chunks=chunks).open(Chunk(index, sealed.data))
+            sealer(chunks=chunks).open(Chunk(index, sealed))
 
 
 def test_each_sealing_takes_a_new_nonce() -> None:
     """A resumed upload may seal other content for the same chunk; a nonce must not come twice."""
-    nonces = {sealer().seal(Chunk(0, b"data")).data[:12] for _ in range(200)}
+    nonces = {bytes(sealer().seal(Chunk(0, b"data")).data[:12]) for _ in range(200)}
     assert len(nonces) == 200
 
 

@@ -456,7 +456,7 @@ def test_chunks_are_of_mebibytes() -> None:
     """A server of tus is asked in large pieces, and small files are one."""
     capabilities = store("https://h/").capabilities
     mib = 1 << 20
-    for size, chunk in ((1, 8), (8, 8), (9, 5), (160, 5), (161, 8), (256, 8), (10_000, 8)):
+    for size, chunk in ((1, 8), (8, 8), (9, 10), (320, 10), (321, 10), (10_000, 10)):
         assert choose_chunk_size(size * mib, capabilities, overhead=28) == chunk * mib
     assert choose_chunk_size(5 * mib, capabilities, 1000) == 1000
     assert chunks_per_request(1000, capabilities) == 1

@@ -58,7 +58,7 @@ class Copies:
 
     def seal(self, chunk: Chunk) -> Chunk:
         """Return a chunk encrypted for all its readers; each call makes another."""
-        text = encode(chunk.data).encode("utf-8")
+        text = encode(bytes(chunk.data)).encode("utf-8")
         sealed = []
         for reader in self.readers:
             iv = random_bytes(AES_BLOCK)
@@ -74,9 +74,10 @@ class Copies:
 
     def updates(self, file_id: str, ttl_ms: int, chunk: Chunk) -> Iterator[Update]:
         """Yield what stores a sealed chunk, in the order of its readers."""
-        size = len(chunk.data) // len(self.readers)
+        data = bytes(chunk.data)
+        size = len(data) // len(self.readers)
         for place, key in enumerate(self.keys(file_id, chunk.index)):
-            sealed = chunk.data[place * size : (place + 1) * size]
+            sealed = data[place * size : (place + 1) * size]
             # No ttr: the copy that it leaves on the recipient's server has lost isBinary, and the
             # Dart client then gives its Base2e15 text (facts §8).
             metadata = metadata_for(
@@ -119,7 +120,7 @@ class ChunkOpener:
             ChunkCorrupt: It is another record than was asked for, or is damaged so that it shows.
         """
         try:
-            record = Record.read(chunk.data.decode("utf-8"))
+            record = Record.read(str(chunk.data, "utf-8"))
         except ValueError:
             # The cause would hold the record.
             raise ChunkCorrupt("the record can't be read", chunk=chunk.index) from None

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Optional, Protocol
 
+from atxfer._buffers import Buffer
 from atxfer.errors import ChunkCorrupt, ChunkMissing, NetworkError, ProtocolViolation
 from atxfer.model import Chunk
 from atxfer.stores.base import ObjectInfo, StoredFile
@@ -64,7 +65,7 @@ class Reader:
         self._lock = threading.Lock()  # guards _whole
         self._whole: Optional[Incoming] = None
 
-    def read(self, start: int, stop: int, wait: Wait) -> bytes:
+    def read(self, start: int, stop: int, wait: Wait) -> Buffer:
         """Return exactly these bytes, in one request or from an answer that is under way.
 
         Raises:

@@ -28,6 +28,7 @@ import requests
 from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
 from urllib3.exceptions import HTTPError
 
+from atxfer._buffers import Buffer
 from atxfer._net.address import Address
 from atxfer._net.stream import SocketStream, connect, tls_context
 from atxfer._version import __version__
@@ -62,8 +63,6 @@ _FRESH = 5.0
 # Bytes of an unwanted answer that are read rather than paid for by a new connection.
 _DRAINED = 16 * 1024
 
-Body = Union[bytes, bytearray, memoryview]
-
 
 def https_context(ca_file: Optional[Union[str, os.PathLike[str]]] = None) -> ssl.SSLContext:
     """Return how HTTPS servers are verified.
@@ -97,6 +96,11 @@ class Response:
     status: int
     headers: Mapping[str, str]
     content: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, incoming: Incoming, max_bytes: int = MIB) -> Response:
+        """Return an answer with its content, read as :meth:`Incoming.all` does."""
+        return cls(incoming.status, incoming.headers, incoming.all(max_bytes))
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class HttpTransport:
         *,
         wait: Wait,
         headers: Optional[Mapping[str, str]] = None,
-        body: Optional[Body] = None,
+        body: Optional[Buffer] = None,
         expect: Collection[int] = (200,),
         timeout: Optional[float] = None,
         max_bytes: int = MIB,
@@ -187,7 +191,7 @@ class HttpTransport:
             expect=expect,
             timeout=timeout,
         ) as incoming:
-            return Response(incoming.status, incoming.headers, incoming.all(max_bytes))
+            return Response.of(incoming, max_bytes)
 
     def open(
         self,
@@ -196,7 +200,7 @@ class HttpTransport:
         *,
         wait: Wait,
         headers: Optional[Mapping[str, str]] = None,
-        body: Optional[Body] = None,
+        body: Optional[Buffer] = None,
         expect: Collection[int] = (200,),
         timeout: Optional[float] = None,
     ) -> Incoming:

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
 
+from atxfer._buffers import Buffer
 from atxfer.config import MIB
 from atxfer.errors import ServerFault, TransferError
-from atxfer.stores.http import HttpTransport, Response
+from atxfer.stores.http import HttpTransport, Incoming, Response
 from atxfer.stores.s3.failures import CLOCK_DIFFERS, Failure
 from atxfer.stores.s3.names import Endpoint, Place
 from atxfer.waiting import Wait
@@ -98,12 +99,44 @@ class Bucket:
         wait: Wait,
         query: Optional[Mapping[str, Optional[str]]] = None,
         headers: Optional[Mapping[str, str]] = None,
-        body: Optional[bytes] = None,
+        body: Optional[Buffer] = None,
         is_checked: bool = False,
         expect: Collection[int] = (200,),
         max_bytes: int = MIB,
     ) -> Response:
-        """Send one request and return the answer.
+        """Send one request and return the whole answer.
+
+        Args, and what is raised, are those of :meth:`open`, and:
+            max_bytes: The largest content to take.
+        """
+        with self.open(
+            method,
+            key,
+            wait=wait,
+            query=query,
+            headers=headers,
+            body=body,
+            is_checked=is_checked,
+            expect=expect,
+        ) as incoming:
+            return Response.of(incoming, max_bytes)
+
+    def open(
+        self,
+        method: str,
+        key: str = "",
+        *,
+        wait: Wait,
+        query: Optional[Mapping[str, Optional[str]]] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        body: Optional[Buffer] = None,
+        is_checked: bool = False,
+        expect: Collection[int] = (200,),
+        size: int = 0,
+    ) -> Incoming:
+        """Send one request and return its answer, whose content is still to be read.
+
+        It has to be closed.
 
         Args:
             method: As ``GET``.
@@ -114,7 +147,7 @@ class Bucket:
             body: What to send.
             is_checked: Whether the server verifies the body by other means than the signature.
             expect: Statuses that are returned.
-            max_bytes: The largest content to take.
+            size: Bytes that are expected of a large content; it is given the time for them.
 
         Raises:
             AccessDenied: There are no credentials, or they are not good enough.
@@ -123,7 +156,7 @@ class Bucket:
         known = self._known
         url = self._endpoint.of(self.place.bucket, key, known.region, query or {})
         signed_at = time.time() + known.offset
-        answer = self._transport.request(
+        answer = self._transport.open(
             method,
             url,
             wait=wait,
@@ -138,12 +171,12 @@ class Bucket:
             ),
             body=body,
             expect=_STATUSES,
-            timeout=self._timeout(len(body or b""), max_bytes if method == "GET" else 0),
-            max_bytes=max_bytes,
+            timeout=self._timeout(len(body or b"") + size),
         )
         if answer.status in expect:
             return answer
-        failure = Failure(answer, urlsplit(url).netloc)
+        with answer:
+            failure = Failure(Response.of(answer), urlsplit(url).netloc)
         raise self._learn(failure, known, signed_at) or failure.error
 
     def head(
@@ -178,8 +211,8 @@ class Bucket:
     def _url(self) -> str:
         return self._endpoint.of(self.place.bucket, "", self._known.region, {})
 
-    def _timeout(self, sent: int, received: int) -> float:
-        return self._request_timeout + (sent + received) / _SLOWEST
+    def _timeout(self, size: int) -> float:
+        return self._request_timeout + size / _SLOWEST
 
     def _learn(self, failure: Failure, used: _Known, signed_at: float) -> Optional[TransferError]:
         """Take note of what a refusal says that was not known, and return the error for it."""
@@ -217,7 +250,7 @@ def timestamp(text: str) -> Optional[float]:
         return None
 
 
-def _payload_hash(url: str, body: bytes, is_checked: bool) -> str:
+def _payload_hash(url: str, body: Buffer, is_checked: bool) -> str:
     # Over TLS, a body that has a checksum gains nothing by a second one that takes twice to eight
     # times as long (measured: CRC 3.3 GiB/s, SHA-256 1.5 with the processor's help, 0.4 without).
     if is_checked and url.startswith("https:"):

@@ -15,6 +15,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from atxfer._buffers import Buffer
+
 __all__ = [
     "composite_crc32",
     "composite_etag",
@@ -29,12 +31,12 @@ __all__ = [
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-def crc32(data: bytes) -> str:
+def crc32(data: Buffer) -> str:
     """Return the value of ``x-amz-checksum-crc32``."""
     return _base64(zlib.crc32(data).to_bytes(4, "big"))
 
 
-def md5_hex(data: bytes) -> str:
+def md5_hex(data: Buffer) -> str:
     """Return what an ETag would be."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 

@@ -7,16 +7,15 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from atxfer.config import KIB
+from atxfer._buffers import Buffer
 from atxfer.errors import (
     ChunkCorrupt,
     ChunkMissing,
-    ConnectionLost,
     ProtocolViolation,
 )
 from atxfer.model import Chunk
 from atxfer.stores.base import StoredFile
-from atxfer.stores.http import Response
+from atxfer.stores.http import Incoming, Response
 from atxfer.stores.s3.bucket import Bucket
 from atxfer.stores.s3.checksums import crc32, has_md5_etags, md5_hex, plain_etag
 from atxfer.stores.s3.proof import Piece, Proof
@@ -25,8 +24,6 @@ from atxfer.waiting import Wait
 __all__ = ["RangeRead", "S3Download", "read_range"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
-# Room for an error where little was asked for.
-_LEAST = 64 * KIB
 
 _AGAIN = "Download it again; the target was left as it was."
 
@@ -41,7 +38,7 @@ class RangeRead:
         has_md5s: Whether the ETag may be made of MD5s.
     """
 
-    data: bytes = field(repr=False)
+    data: Buffer = field(repr=False)
     version: str
     has_md5s: bool
 
@@ -69,35 +66,32 @@ def read_range(
     headers = {"Range": f"bytes={start}-{stop - 1}"}
     if version:
         headers["If-Match"] = f'"{version}"'
-    answer = bucket.ask(
-        "GET",
-        key,
-        wait=wait,
-        headers=headers,
-        expect=(200, 206, 404, 412, 416),
-        max_bytes=max(stop - start, _LEAST),
-    )
-    if answer.status == 404:
-        failure = bucket.failure_of(answer)
-        if failure.code in ("NoSuchKey", ""):
-            raise ChunkMissing(f"{bucket.place.address(key)} is not there any more")
-        raise failure.error
-    if answer.status in (412, 416):
-        raise _changed()
-    _check_range(answer, start, stop, size)
-    told = plain_etag(answer.headers.get("ETag", ""))
-    if version and told and told != version:
-        raise _changed()
-    return RangeRead(answer.content, told or version, has_md5_etags(answer.headers))
+    expect = (200, 206, 404, 412, 416)
+    with bucket.open(
+        "GET", key, wait=wait, headers=headers, expect=expect, size=stop - start
+    ) as answer:
+        if answer.status == 404:
+            failure = bucket.failure_of(Response.of(answer))
+            if failure.code in ("NoSuchKey", ""):
+                raise ChunkMissing(f"{bucket.place.address(key)} is not there any more")
+            raise failure.error
+        if answer.status in (412, 416):
+            raise _changed()
+        _check_range(answer, start, stop, size)
+        told = plain_etag(answer.headers.get("ETag", ""))
+        if version and told and told != version:
+            raise _changed()
+        data = answer.exactly(stop - start)
+        return RangeRead(data, told or version, has_md5_etags(answer.headers))
 
 
 def _changed() -> ChunkCorrupt:
     return ChunkCorrupt("the object changed while it was read", remedy=_AGAIN)
 
 
-def _check_range(answer: Response, start: int, stop: int, size: int) -> None:
+def _check_range(answer: Incoming, start: int, stop: int, size: int) -> None:
     """Raise if these are not the bytes that were asked for: they are never taken for others."""
-    told = (0, len(answer.content), len(answer.content))
+    told = (0, size, size)  # of the whole, if it has the length that it had
     if answer.status == 206:
         found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if found is None:
@@ -109,8 +103,6 @@ def _check_range(answer: Response, start: int, stop: int, size: int) -> None:
             f"the server was asked for bytes {start:,} to {stop:,} of {size:,}, and sent {got}",
             remedy="This server may not know ranges; or a proxy in front of it doesn't.",
         )
-    if len(answer.content) != stop - start:
-        raise ConnectionLost("the server sent less than it promised")
 
 
 class S3Download:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
+from atxfer._buffers import Buffer
 from atxfer.errors import ChunkCorrupt, ServerFault
 from atxfer.stores.http import Response
 from atxfer.stores.s3.bucket import Bucket
@@ -56,7 +57,7 @@ class Sender:
         self._is_proven = False
 
     def put(
-        self, key: str, data: bytes, wait: Wait, query: Optional[Mapping[str, str]] = None
+        self, key: str, data: Buffer, wait: Wait, query: Optional[Mapping[str, str]] = None
     ) -> Sent:
         """Send a body, in one request.
 
@@ -94,7 +95,7 @@ class Sender:
         self.checksums = False
         raise ServerFault(f"{failure.text}: tried again without newer checksums")
 
-    def _proven(self, data: bytes, checksum: str, headers: Mapping[str, str]) -> Sent:
+    def _proven(self, data: Buffer, checksum: str, headers: Mapping[str, str]) -> Sent:
         etag = plain_etag(headers.get("ETag", ""))
         told = headers.get(CRC, "") if checksum else ""
         if told:

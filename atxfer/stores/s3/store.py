@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional, Union
 
+from atxfer._buffers import Buffer
 from atxfer.config import MIB, TransferConfig
 from atxfer.errors import ChunkMissing, FileNotFound, NotFound, NotSupported, ProtocolViolation
 from atxfer.stores.base import Capabilities, Leftover, ObjectInfo, StoredFile, UploadPlan
@@ -48,8 +49,8 @@ _CAPABILITIES = Capabilities(
     max_chunks=_MOST_PARTS,
     max_chunks_per_delete=1000,  # parts that one answer lists ("ListParts")
     # One PUT for what is no larger than boto3's threshold for parts. Above it the smallest parts:
-    # three of them fit the default memory_budget, so that three requests are in flight; of 8 MiB,
-    # boto3's size, two would be. Larger ones only where there would be too many.
+    # six of them fit the default memory_budget, so that six requests may be in flight; of 8 MiB,
+    # boto3's size, four. Larger ones only where there would be too many.
     chunk_ladder=((8 * MIB, 8 * MIB), (_MOST_PARTS * _LEAST_PART, _LEAST_PART)),
     max_default_chunk=_LARGEST_PART,
     target_chunks=_MOST_PARTS,
@@ -172,7 +173,7 @@ class S3Store:
             raise FileNotFound(f"there is no {address}")
         return _info(address, listing.name_of(key), answer)
 
-    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
+    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> Buffer:
         """Return exactly these bytes of an object.
 
         Raises:

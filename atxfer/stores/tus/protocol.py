@@ -15,8 +15,9 @@ import re
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
+from atxfer._buffers import Buffer
 from atxfer.errors import NotSupported, ProtocolViolation
 
 __all__ = [
@@ -131,7 +132,7 @@ def epoch_seconds(headers: Mapping[str, str], name: str) -> Optional[float]:
         return None
 
 
-def checksum_of(digest: str, body: Union[bytes, memoryview]) -> str:
+def checksum_of(digest: str, body: Buffer) -> str:
     """Return the value of ``Upload-Checksum`` for a body."""
     # It is to notice accidents: whoever could alter the body could alter the header as well.
     made = hashlib.new(digest, body, usedforsecurity=False).digest()

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
+from atxfer._buffers import Buffer
 from atxfer.errors import (
     ConnectionLost,
     NotFound,
@@ -22,7 +23,7 @@ from atxfer.errors import (
     RequestTimeout,
     ServerFault,
 )
-from atxfer.stores.tus.server import Body, TusServer
+from atxfer.stores.tus.server import TusServer
 from atxfer.waiting import Wait
 
 __all__ = ["Resource"]
@@ -76,7 +77,7 @@ class Resource:
         if self.url is None:
             self.url = self._server.create(self._headers, wait).url
 
-    def send(self, start: int, data: Body, wait: Wait) -> None:
+    def send(self, start: int, data: Buffer, wait: Wait) -> None:
         """Let the server have these bytes, which follow those it had before.
 
         Args:

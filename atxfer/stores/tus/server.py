@@ -13,8 +13,9 @@ import logging
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
+from atxfer._buffers import Buffer
 from atxfer.config import MIB
 from atxfer.errors import LoginRefused, NotSupported, ProtocolViolation
 from atxfer.stores.http import HttpTransport, Incoming, Response
@@ -37,7 +38,6 @@ __all__ = ["Created", "State", "TusServer"]
 
 _log = logging.getLogger("atxfer.tus")
 
-Body = Union[bytes, memoryview]
 
 # What servers without the method answer, those that ask for it only of browsers included.
 _NO_OPTIONS = (400, 403, 404, 405, 501)
@@ -146,7 +146,7 @@ class TusServer:
         self._transport.prepare(self.address, wait)
 
     def create(
-        self, headers: Mapping[str, str], wait: Wait, body: Optional[Body] = None
+        self, headers: Mapping[str, str], wait: Wait, body: Optional[Buffer] = None
     ) -> Created:
         """Make an upload.
 
@@ -182,7 +182,7 @@ class TusServer:
     def _location(self, answer: Response) -> str:
         return url_of_upload(answer.headers.get("Location", ""), self.address, self.name)
 
-    def append(self, url: str, offset: int, body: Body, wait: Wait) -> Optional[int]:
+    def append(self, url: str, offset: int, body: Buffer, wait: Wait) -> Optional[int]:
         """Send bytes to an upload, and return how far it is then.
 
         Returns:
@@ -233,7 +233,7 @@ class TusServer:
 
     # --- how they are sent
 
-    def _checksum(self, body: Optional[Body]) -> dict[str, str]:
+    def _checksum(self, body: Optional[Buffer]) -> dict[str, str]:
         digest = self.known.checksum
         if digest is None or body is None:
             return {}
@@ -245,7 +245,7 @@ class TusServer:
         url: str,
         wait: Wait,
         headers: Mapping[str, str],
-        body: Optional[Body] = None,
+        body: Optional[Buffer] = None,
         *,
         expect: tuple[int, ...],
         timeout: Optional[float] = None,
@@ -264,7 +264,7 @@ class TusServer:
         url: str,
         wait: Wait,
         headers: Optional[Mapping[str, str]] = None,
-        body: Optional[Body] = None,
+        body: Optional[Buffer] = None,
         *,
         expect: tuple[int, ...],
         timeout: Optional[float] = None,
@@ -281,7 +281,7 @@ class TusServer:
         url: str,
         wait: Wait,
         headers: Optional[Mapping[str, str]] = None,
-        body: Optional[Body] = None,
+        body: Optional[Buffer] = None,
         *,
         expect: tuple[int, ...],
         timeout: Optional[float] = None,

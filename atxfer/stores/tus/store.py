@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from atxfer._buffers import Buffer
 from atxfer.config import MIB, TransferConfig
 from atxfer.errors import (
     ChunkMissing,
@@ -194,7 +195,7 @@ class TusStore:
         self._own(info.address)
         return FileDownload(Reader(self._server, info), stored)
 
-    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> bytes:
+    def read(self, info: ObjectInfo, start: int, stop: int, wait: Wait) -> Buffer:
         """Return exactly these bytes of a file."""
         self._own(info.address)
         with contextlib.closing(Reader(self._server, info)) as reader:

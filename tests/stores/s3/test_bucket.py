@@ -200,7 +200,7 @@ def test_a_large_body_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
             limits.append(how["timeout"])
             raise ConnectionLost("enough")
 
-        monkeypatch.setattr(transport, "request", note)
+        monkeypatch.setattr(transport, "open", note)
         for size in (0, 5 << 20):
             with pytest.raises(ConnectionLost):
                 put(store, bytes(size))
