@@ -39,11 +39,13 @@ class Chunk:
         data: The bytes; after sealing they are longer than the slice of the file.
         block: The memory that they lie in, with the room that the job's frame asks for. Whoever
             seals the chunk may write to it. None if there is no such room.
+        nonce: By which it is sealed, or was. None for a new one, and where the format has none.
     """
 
     index: int
     data: Buffer = field(repr=False)
     block: Optional[memoryview] = field(default=None, repr=False, compare=False)
+    nonce: Optional[bytes] = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -116,15 +116,18 @@ class Journal:
             self._append(lines.token_line(token), flush=True)
             self._token = token
 
-    def note_sent(self, hashes: Mapping[int, bytes], *, flush: bool) -> None:
-        """Keep the hashes of chunks that are about to be sent.
+    def note_sent(
+        self, hashes: Mapping[int, bytes], nonces: Mapping[int, bytes], *, flush: bool
+    ) -> None:
+        """Keep what tells of chunks that are about to be sent.
 
         Args:
             hashes: SHA-256 of the plain chunks, by index.
+            nonces: Of those of them that are to be sealed to the same bytes again.
             flush: Whether a loss of power must not take them either.
         """
         if hashes:
-            self._append(lines.sent_line(hashes), flush=flush)
+            self._append(lines.sent_line(hashes, nonces), flush=flush)
 
     def note_held(self, indexes: Sequence[int], clock: Clock) -> None:
         """Keep which chunks the server has confirmed."""

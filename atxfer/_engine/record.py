@@ -96,6 +96,7 @@ class Record:
         process: The process that was at it last.
         token: What its store knows it by; empty if nothing was begun there.
         hashes: SHA-256 of the plain chunks that were sent, by index, whatever became of them.
+        nonces: By which those of them were sealed that may be there in part.
         confirmed: Those of them that the server has confirmed.
         length: Bytes of the file up to the end of its last sound line.
     """
@@ -104,8 +105,14 @@ class Record:
     process: int = 0
     token: bytes = b""
     hashes: dict[int, bytes] = field(default_factory=dict)
+    nonces: dict[int, bytes] = field(default_factory=dict)
     confirmed: set[int] = field(default_factory=set)
     length: int = 0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether what was sent can be sealed to the same bytes again."""
+        return self.hashes.keys() == self.nonces.keys()
 
     @property
     def stored(self) -> int:
@@ -120,7 +127,11 @@ class Record:
         elif kind == "token":
             self.token = base64.b64decode(value, validate=True)
         elif kind == "sent":
-            self.hashes.update((int(i), bytes.fromhex(digest)) for i, digest in value.items())
+            for index, text in value.items():
+                digest, _, nonce = text.partition(":")
+                self.hashes[int(index)] = bytes.fromhex(digest)
+                if nonce:
+                    self.nonces[int(index)] = bytes.fromhex(nonce)
         elif kind == "held":
             self.confirmed.update(map(int, value))
         else:
@@ -137,9 +148,11 @@ def token_line(token: bytes) -> bytes:
     return _line("token", base64.b64encode(token).decode("ascii"))
 
 
-def sent_line(hashes: Mapping[int, bytes]) -> bytes:
-    """Return the line that says which chunks are about to be sent."""
-    return _line("sent", {str(index): digest.hex() for index, digest in hashes.items()})
+def sent_line(hashes: Mapping[int, bytes], nonces: Mapping[int, bytes]) -> bytes:
+    """Return the line that says which chunks are about to be sent, and what they are sealed by."""
+    texts = {str(index): digest.hex() for index, digest in hashes.items()}
+    texts.update((str(i), f"{hashes[i].hex()}:{nonce.hex()}") for i, nonce in nonces.items())
+    return _line("sent", texts)
 
 
 def held_line(indexes: Iterable[int]) -> bytes:

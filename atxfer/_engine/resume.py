@@ -12,7 +12,7 @@ Rules of this file (peers.md R19, R21; M9 is what must not happen):
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional
 
 from atxfer._engine.attempt import Request
@@ -49,6 +49,7 @@ class Resumption:
         self._per_request = per_request
         record = job.journal.record if job.journal is not None else None
         self._known = record.hashes if record is not None else {}
+        self._nonces = record.nonces if record is not None else {}
         self._confirmed = record.confirmed if record is not None else set()
         self._resumes = record is not None
         self.held: frozenset[int] = frozenset()
@@ -88,20 +89,37 @@ class Resumption:
         if self._journal is not None:
             self._journal.note_token(self._job.upload.token)
 
-    def pass_over(self, chunks: Sequence[Chunk]) -> frozenset[int]:
-        """Return which of the chunks that share a request need not be sent.
+    def compare(self, chunks: Sequence[Chunk]) -> dict[int, bytes]:
+        """Return the hashes of plain chunks that share a request, by index; none without a journal.
 
         Raises:
             Outdated: One is not what was sent.
         """
         if self._journal is None:
-            return frozenset()
+            return {}
         hashes = {chunk.index: hashlib.sha256(chunk.data).digest() for chunk in chunks}
         if any(self._known.get(index, digest) != digest for index, digest in hashes.items()):
             raise Outdated("the file has changed, though it doesn't look so")
+        return hashes
+
+    def nonce_of(self, index: int) -> Optional[bytes]:
+        """Return by what a chunk was sealed that was compared, and may be there in part."""
+        return self._nonces.get(index)
+
+    def note_sent(self, hashes: Mapping[int, bytes], sealed: Sequence[Chunk]) -> None:
+        """Write down what is about to be sent, unless that was done before.
+
+        Args:
+            hashes: Of the plain chunks, by index.
+            sealed: Those of them that are sent.
+        """
+        if self._journal is None:
+            return
         fresh = {i: digest for i, digest in hashes.items() if i not in self._known}
-        self._journal.note_sent(fresh, flush=not self._job.capabilities.parallel)
-        return self.held & hashes.keys()
+        # A store that appends keeps what it has of a chunk; others get all of it once more.
+        appends = not self._job.capabilities.parallel
+        nonces = {c.index: c.nonce for c in sealed if appends and c.nonce and c.index in fresh}
+        self._journal.note_sent(fresh, nonces, flush=appends)
 
     def landed(self, indexes: Sequence[int]) -> None:
         """Write down which chunks the server has confirmed."""

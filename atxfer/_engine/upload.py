@@ -13,6 +13,7 @@ Rules of this file (design §6, peers.md R4, R9, R21):
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Callable, Optional, TypeVar
 
 from atxfer._buffers import NO_FRAME
@@ -68,20 +69,21 @@ class _Group:
         """Return the part that is not stored yet."""
         return len(self.missing) / len(self.sizes)
 
-    def pass_over(self, resumption: Resumption) -> None:
-        """Leave out what the server holds of an earlier call.
+    def seal(self, resumption: Resumption) -> None:
+        """Encrypt the chunks that the server does not hold of an earlier call, as they were then.
 
         Raises:
             Outdated: The file is not what it was then.
         """
-        self.there = resumption.pass_over(self._plain)
+        hashes = resumption.compare(self._plain)
+        self.there = resumption.held & hashes.keys()
         self.missing -= self.there
-        self._plain = [chunk for chunk in self._plain if chunk.index in self.missing]
-
-    def seal(self) -> None:
-        """Encrypt the chunks, and let go of the plain ones."""
-        self._sealed = {chunk.index: self._job.seal(chunk) for chunk in self._plain}
+        for chunk in self._plain:
+            if chunk.index in self.missing:
+                again = replace(chunk, nonce=resumption.nonce_of(chunk.index))
+                self._sealed[chunk.index] = self._job.seal(again)
         self._plain = []
+        resumption.note_sent(hashes, list(self._sealed.values()))
 
     def put(self, transfer: Transfer, wait: Wait) -> None:
         """Send the chunks that are not stored yet, once."""
@@ -200,10 +202,9 @@ class UploadDriver(Driver[range, _Group]):
 
     def work(self, task: _Group, pauses: Wait) -> None:
         """Seal and send a group, or what is missing of it."""
-        task.pass_over(self._resumption)
+        task.seal(self._resumption)
         if not task.missing:
             return
-        task.seal()
         request = Request(task.name, lambda wait: task.put(self.transfer, wait), left=task.left)
         self.context.attempter.send(request, self.destination, self.transfer, pauses)
 

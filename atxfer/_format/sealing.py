@@ -18,8 +18,9 @@ class Sealer:
     """Seals and opens the chunks of one file.
 
     The nonce is random, never derived: an upload that is resumed after the file changed would
-    otherwise seal two texts under one nonce, which betrays both. At most 2**24 chunks keep the odds
-    of a chance repetition below 2**-48.
+    otherwise seal two texts under one nonce, which betrays both. A chunk that comes with a nonce is
+    sealed by that one; its caller vouches that no other text ever was. At most 2**24 chunks keep
+    the odds of a chance repetition below 2**-48.
 
     Args:
         file_key: 32 bytes, of this file alone.
@@ -46,7 +47,7 @@ class Sealer:
         return f"<Sealer of {self._chunks} chunks of {self._file_id}>"
 
     def seal(self, chunk: Chunk) -> Chunk:
-        """Return a chunk as nonce, ciphertext and tag; each call makes another.
+        """Return a chunk as nonce, ciphertext and tag; without a nonce, each call makes another.
 
         One that has a block of :data:`SEAL_FRAME` is sealed where it lies, and is plain no more.
 
@@ -55,13 +56,14 @@ class Sealer:
         """
         if not 0 <= chunk.index < self._chunks:
             raise ValueError(f"chunk {chunk.index} of {self._chunks}")
-        nonce, size = random_bytes(GCM_NONCE), len(chunk.data)
+        size = len(chunk.data)
+        nonce = chunk.nonce if chunk.nonce is not None else random_bytes(GCM_NONCE)
         block = chunk.block if chunk.block is not None else _framed(chunk.data)
         block[:GCM_NONCE] = nonce
         plain = SEAL_FRAME.within(block, size)
         tag = self._cipher.seal_in_place(nonce, plain, self._place(chunk.index))
         block[GCM_NONCE + size : SEAL_OVERHEAD + size] = tag
-        return Chunk(chunk.index, block[: SEAL_OVERHEAD + size], block)
+        return Chunk(chunk.index, block[: SEAL_OVERHEAD + size], block, nonce)
 
     def open(self, chunk: Chunk) -> Chunk:
         """Return the plain chunk; one that lies in a writable block is opened where it lies.

@@ -98,6 +98,8 @@ def _send(home: Home, order: Order, load: Load, transfer: Transfer) -> _Sent:
     ttl = order.ttl
     began = transfer.wait.clock.monotonic()
     plan = _plan(home, manifest, ttl)
+    if load.record is not None:
+        plan = replace(plan, repeats=load.record.repeats)
     store: Store = home.store if bulk is None else bulk.store
 
     def left() -> Optional[float]:

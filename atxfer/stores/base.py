@@ -98,6 +98,7 @@ class UploadPlan:
         name: What the file is called, where a store may know that; empty where it may not.
         overhead: Bytes that sealing adds to each chunk.
         trailer: Bytes that follow the last chunk, in the same request.
+        repeats: Whether chunks of an earlier call are sealed to the same bytes again.
     """
 
     file_id: str
@@ -108,6 +109,7 @@ class UploadPlan:
     name: str = ""
     overhead: int = 0
     trailer: int = 0
+    repeats: bool = False
 
     @property
     def stored_bytes(self) -> int:

@@ -89,7 +89,7 @@ def interrupted(state: Path, file: Path, **claim: Any) -> None:
     def work(journal: Journal) -> None:
         journal.open(plan)
         journal.note_token(b"token \xff")
-        journal.note_sent({0: b"0" * 32, 1: b"1" * 32}, flush=True)
+        journal.note_sent({0: b"0" * 32, 1: b"1" * 32}, {1: b"n" * 12}, flush=True)
         journal.note_held([1], SYSTEM_CLOCK)
 
     fails(state, file, work, **claim)
@@ -121,6 +121,7 @@ def test_what_was_written_is_read(state: Path, file: Path) -> None:
     assert (head.ttl, head.share_with, head.identity.size) == (60.0, ("@bob",), 25)
     assert record.token == b"token \xff"
     assert record.hashes == {0: b"0" * 32, 1: b"1" * 32}
+    assert (record.nonces, record.repeats) == ({1: b"n" * 12}, False)
     assert (record.confirmed, record.stored) == ({1}, 10)
     assert record.process == os.getpid()
 
@@ -346,7 +347,7 @@ def test_the_refusal_names_the_process(state: Path, file: Path) -> None:
 def _as_child(state: Path, file: Path, journal: Journal, told: int, hold: int) -> None:
     """Do what the child of a fork may try, and live on until told."""
     try:
-        journal.note_sent({0: b"0" * 32}, flush=True)
+        journal.note_sent({0: b"0" * 32}, {}, flush=True)
         with pytest.raises(UploadInProgress), claimed(state, file):
             pass
         journal.close()
@@ -453,7 +454,7 @@ with claimed(state, Path(sys.argv[2])) as journal:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))
     journal.open(PLAN)
     for index in range(3):
-        journal.note_sent({index: bytes(32)}, flush=False)
+        journal.note_sent({index: bytes(32)}, {}, flush=False)
     print(journal.kept, *state.iterdir())
 """
 

@@ -293,6 +293,34 @@ def test_a_store_that_appends_is_gone_on_with_in_order(file: Path) -> None:
     assert store.peak == 1
 
 
+def test_where_chunks_are_appended_they_are_sealed_to_the_same_bytes(file: Path) -> None:
+    """The store may hold a part of the one that was under way; the journal knows by what nonce."""
+    store = FakeStore("ok " * 6 + "refused", capabilities=small(parallel=False))
+    with remembering(file, store) as w, pytest.raises(TransferError):
+        w.upload(file)
+    store.say("")
+    with remembering(file, store) as again:
+        again.upload(file)
+        assert again.content("f0") == content()
+    both = w.nonces.keys() & again.nonces.keys()
+    assert both == {20, 21, 22, 23}
+    assert all(w.nonces[index] == again.nonces[index] for index in both)
+    assert len({*w.nonces.values(), *again.nonces.values()}) == CHUNKS
+
+
+def test_where_chunks_go_side_by_side_each_sealing_is_a_new_one(file: Path) -> None:
+    """A chunk that is not there as a whole is sent as a whole."""
+    store = FakeStore("ok " * 6 + "refused")
+    with remembering(file, store) as w, pytest.raises(TransferError):
+        w.upload(file)
+    store.say("")
+    with remembering(file, store) as again:
+        again.upload(file)
+    both = w.nonces.keys() & again.nonces.keys()
+    assert both
+    assert all(w.nonces[index] != again.nonces[index] for index in both)
+
+
 def test_a_token_that_changes_is_kept(file: Path) -> None:
     """The last one before the interruption is what the store gets back."""
 

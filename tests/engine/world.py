@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,7 @@ class World:
         self.file_ids: list[str] = []  # of uploads that were begun
         self.manifests: list[str] = []
         self.sealed: list[int] = []
+        self.nonces: dict[int, Optional[bytes]] = {}
 
     def upload(self, source: Any, *, name: str = "a.bin", progress: Any = None) -> UploadSummary:
         """Upload in this thread."""
@@ -138,7 +140,9 @@ class World:
 
     def _seal(self, chunk: Chunk) -> Chunk:
         self.sealed.append(chunk.index)
-        return seal(chunk)
+        sealed = seal(chunk)
+        self.nonces[chunk.index] = sealed.nonce
+        return sealed
 
     def _write(self, manifest: str, wait: Wait) -> None:
         with self.store.request("manifest", wait):
@@ -147,8 +151,8 @@ class World:
 
 def seal(chunk: Chunk) -> Chunk:
     """Add a check byte, as a real cipher adds its tag."""
-    data = bytes(chunk.data)
-    return Chunk(chunk.index, data + bytes([(sum(data) + chunk.index) % 256]))
+    data, nonce = bytes(chunk.data), chunk.nonce or os.urandom(12)
+    return Chunk(chunk.index, data + bytes([(sum(data) + chunk.index) % 256]), nonce=nonce)
 
 
 def unseal(chunk: Chunk) -> Chunk:

@@ -126,6 +126,14 @@ def test_each_sealing_takes_a_new_nonce() -> None:
     assert len(nonces) == 200
 
 
+def test_a_nonce_that_is_given_is_taken() -> None:
+    """So a chunk that is there in part is sealed to the same bytes once more."""
+    first = sealer().seal(Chunk(0, b"data"))
+    assert first.nonce == first.data[:12]
+    again = sealer().seal(Chunk(0, b"data", nonce=first.nonce))
+    assert (again.data, again.nonce) == (first.data, first.nonce)
+
+
 @pytest.mark.parametrize("index", [-1, 8, 1 << 40])
 def test_there_is_no_chunk_beyond_the_last(index: int) -> None:
     """Sealing one is a mistake of the caller, an index of a server's is a corrupt chunk."""

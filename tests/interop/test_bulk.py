@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import pytest
 import requests
@@ -18,10 +18,18 @@ from atxfer._cli.main import run
 from atxfer._operations import links, shares
 from atxfer.config import KIB, MIB
 from atxfer.devserver import DevServer
-from atxfer.errors import FileExpired, FileNotFound, LinkRevoked, NotShared, NotSupported
+from atxfer.errors import (
+    ConnectionLost,
+    FileExpired,
+    FileNotFound,
+    LinkRevoked,
+    NotShared,
+    NotSupported,
+)
 from tests.servers.s3 import S3Server, VersityGw
-from tests.servers.tus import Tusd, TusNode
+from tests.servers.tus import Tusd, TusNode, TusServer
 from tests.stores.s3.conftest import _own_account
+from tests.support.delayproxy import UP, DelayProxy
 from tests.support.worlds import content, sha256
 
 pytestmark = pytest.mark.interop
@@ -328,6 +336,33 @@ def test_an_upload_that_stopped_goes_on(
         stream = io.BytesIO()
         alice.download(receipt, stream)
         assert stream.getvalue() == content(40 * MIB)
+
+
+def test_an_upload_goes_on_within_a_sealed_chunk(
+    pair: DevServer, tus: TusServer, delay_proxy: Callable[..., DelayProxy], tmp_path: Path
+) -> None:
+    """Where chunks go one after the other, as those of a large file: what is there is kept."""
+    source, proxy = tmp_path / "large.bin", delay_proxy(tus)
+    data = content(40 * MIB + 5)
+    source.write_bytes(data)
+    store = proxy.through(tus.url)
+    config = atxfer.TransferConfig(chunk_size=MIB, max_attempts=1)
+    proxy.cut(UP, 20 * MIB + MIB // 2, only="PATCH|POST")
+    with (
+        client_of(pair, tmp_path, config=config, store=store) as alice,
+        pytest.raises(ConnectionLost) as caught,
+    ):
+        alice.upload(source)
+    assert proxy.faults_left == 0
+    with client_of(pair, tmp_path, config=config, store=store) as alice:
+        before = proxy.counts.bytes_up
+        receipt = alice.upload(source)
+        assert receipt.file_id == caught.value.file_id
+        assert receipt.statistics.resumed_bytes >= 19 * MIB
+        assert proxy.counts.bytes_up - before < 20 * MIB + MIB * 3 // 4
+        back = io.BytesIO()
+        alice.download(receipt, back)
+        assert back.getvalue() == data
 
 
 def _cancel_at(progress: Any, transfer: Any) -> None:

@@ -152,7 +152,10 @@ class Field:
 @pytest.fixture(
     params=[
         *("versitygw", "tusd", "tus_node"),
-        *(pytest.param(f"@alice {name}", marks=pytest.mark.soak) for name in ("versitygw", "tusd")),
+        *(
+            pytest.param(f"@alice {name}", marks=pytest.mark.soak)
+            for name in ("versitygw", "tusd", "tus_node")
+        ),
     ]
 )
 def killing(request: pytest.FixtureRequest, tmp_path: Path, atserver: DevServer) -> Field:

@@ -25,10 +25,12 @@ def interrupted(peer: TusPeer, *indexes: int, overhead: int = 0) -> bytes:
         return upload.token
 
 
-def finished(peer: TusPeer, token: bytes, overhead: int = 0) -> frozenset[int]:
+def finished(
+    peer: TusPeer, token: bytes, overhead: int = 0, *, repeats: bool = False
+) -> frozenset[int]:
     """Go on with an upload in another process; return what need not be sent."""
     with tus_bench(peer.creation) as bench:
-        upload = opened(bench, DATA, CHUNK, token, overhead=overhead)
+        upload = opened(bench, DATA, CHUNK, token, overhead=overhead, repeats=repeats)
         assert upload.token == token
         assert not upload.begins
         held = upload.stored(ALL_OF_IT, Wait())
@@ -70,6 +72,16 @@ def test_a_sealed_upload_does_not_go_on_within_a_chunk() -> None:
             upload = opened(bench, DATA, CHUNK, token, overhead=10)
             with pytest.raises(NotFound, match="within a sealed chunk"):
                 upload.stored(ALL_OF_IT, Wait())
+
+
+def test_a_sealed_upload_goes_on_within_a_chunk_that_is_sealed_as_before() -> None:
+    """Then it has a second half, like that of a plain one."""
+    with TusPeer(PLAIN) as peer:
+        token = interrupted(peer, 0, 1, overhead=10)
+        del peer.uploads["/files/0"].data[-300:]
+        assert finished(peer, token, overhead=10, repeats=True) == {0}
+        (rest,) = [heard for heard in peer.heard if len(heard.body) == 300]
+        assert rest.body == DATA[1700:2000]
 
 
 def test_a_sealed_upload_goes_on_between_chunks() -> None:

@@ -104,6 +104,7 @@ def opened(
     token: Optional[bytes] = None,
     *,
     overhead: int = 0,
+    repeats: bool = False,
 ) -> TusUpload:
     """Open an upload of what is to lie there, without an engine.
 
@@ -113,10 +114,13 @@ def opened(
         chunk: Bytes of each chunk of that.
         token: What an earlier upload has left.
         overhead: How many of them sealing has added.
+        repeats: Whether chunks are sealed to the same bytes again.
     """
     chunks = -(-len(data) // chunk)
     size = len(data) - chunks * overhead
-    plan = UploadPlan("id", size, chunk - overhead, chunks, None, overhead=overhead)
+    plan = UploadPlan(
+        "id", size, chunk - overhead, chunks, None, overhead=overhead, repeats=repeats
+    )
     return bench.store.open_upload(plan, Wait(), token=token)
 
 

@@ -180,7 +180,7 @@ class StreamUpload(TusUpload):
             return ()
         offset = self._resources[0].reached(wait)
         torn = [i for i in indexes if self._plan.offset(i) < offset < self._end_of(i)]
-        if torn and self._plan.overhead:
+        if torn and self._plan.overhead and not self._plan.repeats:
             # Sealed once more, a chunk is another one: what is there of it has no second half.
             raise NotFound("the upload ends within a sealed chunk")
         return (index for index in indexes if self._end_of(index) <= offset)
