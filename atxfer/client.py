@@ -14,6 +14,7 @@ from atxfer._engine.many import each_as_it_ends
 from atxfer._engine.sources import Readable
 from atxfer._engine.targets import Writable
 from atxfer._engine.transfer import Transfer
+from atxfer._engine.workers import threads_for
 from atxfer._format.link import Link
 from atxfer._observe.progress import Callback
 from atxfer._operations import links
@@ -193,9 +194,10 @@ class Client:
     ) -> Iterator[Outcome]:
         """Upload several files under the one cap; yield how each ended, as it ends.
 
-        A file that fails does not disturb the others. As many files are under way as the cap has
-        requests, and ``sources`` is read no faster than that. Leaving the loop early cancels those
-        that are still under way.
+        A file that fails does not disturb the others. Under way are as many files as the cap has
+        requests, and as many again that are made ready meanwhile, so that no permit waits for one;
+        with a cap of 1, it is one file after the other. ``sources`` is read no faster than that.
+        Leaving the loop early cancels those that are still under way.
         """
         template = Order(b"", None, ttl, progress, _held(share_with), format, namespace, caption)
         self._site.upload(template)  # what is wrong with the arguments is told now, and once
@@ -204,7 +206,7 @@ class Client:
             sources,
             lambda source: self._site.upload(replace(template, source=source)),
             name=lambda source: replace(template, source=source).label,
-            width=self._config.max_concurrent_uploads,
+            width=threads_for(self._config.max_concurrent_uploads),
         )
         for end in ends:
             yield Outcome(end.item, end.value, end.error)

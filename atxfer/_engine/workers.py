@@ -6,16 +6,24 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "threads_for"]
+
+
+def threads_for(cap: int) -> int:
+    """Return how many threads keep all permits of a cap in use.
+
+    With no more than there are permits, those that sleep before another attempt, or make something
+    ready to be sent, would leave permits unused (peers.md R1).
+    """
+    return 1 if cap == 1 else 2 * cap
 
 
 class Workers:
     """A ThreadPoolExecutor for a cap of requests in flight.
 
     The true cap is the semaphore's. There are as many threads again, so that requests that sleep
-    before they are tried again hold neither a permit nor the last thread: with only ``cap``
-    threads, a few sleepers would leave permits unused (peers.md R1). Threads are made when they
-    are first needed.
+    before they are tried again hold neither a permit nor the last thread. Threads are made when
+    they are first needed.
 
     With a cap of 1 there is no thread at all: everything runs in the calling thread. So it does
     when the interpreter is ending and no thread can be started any more (R27).
@@ -26,7 +34,7 @@ class Workers:
     """
 
     def __init__(self, cap: int, name: str) -> None:
-        self.width = 1 if cap == 1 else 2 * cap
+        self.width = threads_for(cap)
         self._executor = (
             ThreadPoolExecutor(self.width, thread_name_prefix=name) if cap > 1 else None
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,26 @@ def test_all_transfers_of_a_client_share_one_cap(atserver: DevServer) -> None:
         assert all(outcome.ok for outcome in client.upload_many(sources))
         assert client.metrics()["requests_in_flight"] == 0
     assert atserver.counters.snapshot()["@alice"]["peak_in_flight"] <= 3
+
+
+@pytest.mark.parametrize(("cap", "most"), [(1, 1), (2, 4), (3, 6)])
+def test_as_many_files_again_are_made_ready(atserver: DevServer, cap: int, most: int) -> None:
+    """No permit waits for the next file; but what nobody can send yet is not read."""
+    begun, ended, under_way = 0, 0, []
+
+    def sources() -> Iterator[bytes]:
+        nonlocal begun
+        for seed in range(12):
+            begun += 1
+            under_way.append(begun - ended)
+            yield content(20_000, seed)
+
+    with client_of(atserver, max_concurrent_uploads=cap) as client:
+        for outcome in client.upload_many(sources()):
+            assert outcome.ok
+            ended += 1
+    assert (ended, max(under_way)) == (12, most)
+    assert atserver.counters.snapshot()["@alice"]["peak_in_flight"] <= cap
 
 
 def test_each_connection_logs_in_once(atserver: DevServer) -> None:
