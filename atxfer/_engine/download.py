@@ -147,7 +147,8 @@ class DownloadDriver(Driver[range, _Group]):
     def __init__(
         self, context: Context, job: DownloadJob, transfer: Transfer, report: Report
     ) -> None:
-        super().__init__(context, job.destination, transfer, job.capabilities.parallel_reads)
+        most = None if job.capabilities.parallel_reads else 1
+        super().__init__(context, job.destination, transfer, most)
         self._job = job
         self._report = report
         self._sink: Optional[Sink] = None

@@ -36,15 +36,27 @@ G = TypeVar("G")  # a task that is loaded and handed out
 
 
 class Driver(abc.ABC, Generic[P, G]):
-    """Moves tasks through the workers of a destination. Belongs to the thread that called."""
+    """Moves tasks through the workers of a destination. Belongs to the thread that called.
+
+    Args:
+        context: What all drivers share.
+        destination: Whose threads do the tasks.
+        transfer: For whom.
+        most: How many tasks may be out, if that is fewer than there are threads.
+    """
 
     def __init__(
-        self, context: Context, destination: Destination, transfer: Transfer, parallel: bool = True
+        self,
+        context: Context,
+        destination: Destination,
+        transfer: Transfer,
+        most: Optional[int] = None,
     ) -> None:
         self.context = context
         self.destination = destination
         self.transfer = transfer
-        self._most = destination.workers.width if parallel else 1
+        width = destination.workers.width
+        self._most = width if most is None else min(width, most)
         self._held = 0
         self._failure: Optional[TransferError] = None
 
@@ -56,8 +68,8 @@ class Driver(abc.ABC, Generic[P, G]):
     def load(self, plan: P) -> G:
         """Make a task ready, in the driver's thread; its bytes are charged already."""
 
-    def handed_out(self) -> None:
-        """Do what can be done beside a task that has begun, in the driver's thread."""
+    def idle(self) -> None:
+        """Do what can be done while all tasks that may be out are, in the driver's thread."""
 
     @abc.abstractmethod
     def work(self, task: G, pauses: Wait) -> Any:
@@ -94,8 +106,9 @@ class Driver(abc.ABC, Generic[P, G]):
         while plan is not None or tasks.outstanding:
             while plan is not None and self._may_load(plan, tasks):
                 self._hand_out(self.load(plan), self.cost(plan), tasks)
-                self.handed_out()
                 plan = next(plans, None)
+            if not tasks.has_landed:
+                self.idle()
             if tasks.outstanding:
                 self._settle(tasks)
             if self._failure is not None:

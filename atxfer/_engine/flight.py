@@ -76,6 +76,11 @@ class Flight(Generic[T]):
         self.outstanding += 1
         self._workers.run(run)
 
+    @property
+    def has_landed(self) -> bool:
+        """Whether there is a task to be collected."""
+        return not self._landed.empty()
+
     def collect(self) -> Landed[T]:
         """Return the next task that has ended, waiting for it.
 

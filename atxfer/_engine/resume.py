@@ -133,7 +133,8 @@ class _Inquiry(Driver[range, range]):
     """Asks which chunks the server holds, in as few requests as the store allows."""
 
     def __init__(self, context: Context, job: UploadJob, transfer: Transfer) -> None:
-        super().__init__(context, job.destination, transfer, job.capabilities.parallel)
+        most = None if job.capabilities.parallel else 1
+        super().__init__(context, job.destination, transfer, most)
         self._job = job
         self._answers: dict[int, frozenset[int]] = {}
 

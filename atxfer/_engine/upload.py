@@ -13,6 +13,7 @@ Rules of this file (design §6, peers.md R4, R9, R21):
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Callable, Optional, TypeVar
 
@@ -106,13 +107,43 @@ class _Group:
         self.missing = set(self._sealed)
 
 
+class _Turns:
+    """Lets groups go in order. Behind one that fails none goes any more."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()  # guards _next
+        self._next = 0
+
+    def wait_for(self, index: int, wait: Wait) -> None:
+        """Return when it is the turn of the group that begins with this chunk.
+
+        Raises:
+            Cancelled, DeadlineExceeded: It never came.
+        """
+
+        def is_due(seconds: float) -> bool:
+            with self._changed:
+                return self._changed.wait_for(lambda: self._next == index, seconds)
+
+        wait.acquire(is_due)
+
+    def pass_on(self, index: int) -> None:
+        """Let the group that begins with this chunk go."""
+        with self._changed:
+            self._next = index
+            self._changed.notify_all()
+
+
 class UploadDriver(Driver[range, _Group]):
     """The thread that called, at work on one upload."""
 
     def __init__(
         self, context: Context, job: UploadJob, transfer: Transfer, report: Report
     ) -> None:
-        super().__init__(context, job.destination, transfer, job.capabilities.parallel)
+        appends = not job.capabilities.parallel
+        # Where the store appends, one chunk is sent, and the next is read, hashed and sealed.
+        super().__init__(context, job.destination, transfer, 2 if appends else None)
+        self._turns = _Turns() if appends else None
         self._job = job
         self._report = report
         self._per_request = chunks_per_request(
@@ -196,20 +227,24 @@ class UploadDriver(Driver[range, _Group]):
         self._job.source.read_into(data)
         return Chunk(index, data, block)
 
-    def handed_out(self) -> None:
+    def idle(self) -> None:
         """Hash what was read."""
         self._job.source.hash_up()
 
     def work(self, task: _Group, pauses: Wait) -> None:
         """Seal and send a group, or what is missing of it."""
         task.seal(self._resumption)
-        if not task.missing:
-            return
-        request = Request(task.name, lambda wait: task.put(self.transfer, wait), left=task.left)
-        self.context.attempter.send(request, self.destination, self.transfer, pauses)
+        if self._turns is not None:
+            self._turns.wait_for(min(task.sizes), pauses)
+        if task.missing:
+            request = Request(task.name, lambda wait: task.put(self.transfer, wait), left=task.left)
+            self.context.attempter.send(request, self.destination, self.transfer, pauses)
+        if self._turns is not None:
+            self._turns.pass_on(max(task.sizes) + 1)
 
     def landed(self, task: _Group, error: Optional[TransferError]) -> None:
         """Count what is stored, also of a group that failed as a whole."""
+        self._job.source.hash_up()  # it is held no more from here on
         stored = [index for index in task.sizes if index not in task.missing]
         self._missing.difference_update(stored)
         self._resumption.landed(stored)

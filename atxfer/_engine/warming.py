@@ -16,28 +16,34 @@ __all__ = ["warming"]
 
 @contextlib.contextmanager
 def warming(
-    destination: Destination, transfer: Transfer, prepare: Callable[[Wait], None], width: int
+    destination: Destination, transfer: Transfer, prepare: Callable[[Wait, int], bool], width: int
 ) -> Iterator[None]:
     """Make connections ready during the block, and no longer.
 
     Each is tried once, under a permit because that is load too, and nobody asks what became of it:
-    a request that finds no connection makes one.
+    a request that finds no connection makes one. The block has one as well, which it makes, or
+    takes from those that are ready; then there is one to be made in its place.
 
     Args:
         destination: Where to, and whose threads do it.
         transfer: For whom.
-        prepare: Makes one ready.
-        width: How many requests there will be at a time; the block itself has a connection.
+        prepare: Makes one ready, unless there are as many as it is told, and says whether it did.
+        width: How many requests there will be at a time.
     """
+    enough = min(destination.cap, width)
 
-    def attempt() -> None:
+    def make() -> bool:
         with transfer.note("connection") as note:
             destination.gate.pass_through(helpers.pauses, destination.spacing)
             with destination.permits.hold(helpers.pauses):
                 note("logs in")
-                prepare(helpers.pauses)
+                return prepare(helpers.pauses, enough)
+
+    def attempt() -> None:
+        if make():
+            make()  # in the place of one that the block has taken
 
     with flight(destination.workers, transfer.wait) as helpers:
-        for _ in range(1, min(destination.cap, width)):
+        for _ in range(1, enough):
             helpers.submit(None, attempt)
         yield

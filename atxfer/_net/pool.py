@@ -118,27 +118,35 @@ class ConnectionPool:
         with self._lent(self._opened_anew(wait)) as connection:
             return connection.ask(verb, wait, timeout)
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Make one more connection ready for a later request, unless there are enough.
 
-        Enough are as many as there can be requests in flight. Called from as many threads, they
-        log in side by side.
+        Never more than there can be requests in flight. Called from as many threads, they log in
+        side by side.
+
+        Args:
+            wait: Cancellation and deadline of the transfer this is for.
+            enough: How many there are to be, in use or not.
+
+        Returns:
+            Whether one was made.
 
         Raises:
             TransferError: As :meth:`ask` does.
         """
         if self._login is not None:
-            enough = self._config.max_concurrent_uploads
+            most = self._config.max_concurrent_uploads
         else:
-            enough = self._config.max_concurrent_downloads
+            most = self._config.max_concurrent_downloads
         with self._lock:
             self._check_open()
-            if self._connections - self._apart >= enough:
-                return
+            if self._connections - self._apart >= min(enough, most):
+                return False
             self._connections += 1
         with self._lent(self._open(wait)) as connection:
             if self._login is None:
                 connection.await_greeting(wait, self._config.request_timeout)
+        return True
 
     def take(self, wait: Wait) -> AtConnection:
         """Make a connection that is the caller's alone, until it is given to :meth:`end`.

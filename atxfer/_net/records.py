@@ -68,6 +68,6 @@ class Records:
         """
         return self._pool.ask(verb, wait)
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Make one more connection ready."""
-        self._pool.prepare(wait)
+        return self._pool.prepare(wait, enough)

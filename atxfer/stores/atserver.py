@@ -114,9 +114,9 @@ class AtServerStore:
 
     # --- what uploads and downloads share
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Log one more connection in, for a later request."""
-        self._records.prepare(wait)
+        return self._records.prepare(wait, enough)
 
     def key(self, file_id: str, index: int) -> AtKey:
         """Return the key of a chunk."""
@@ -179,9 +179,9 @@ class AtServerUpload:
     def abort(self, wait: Wait) -> None:
         """Ask nothing."""
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Log one more connection in."""
-        self._store.prepare(wait)
+        return self._store.prepare(wait, enough)
 
     def put(self, chunks: Sequence[Chunk], wait: Wait) -> None:
         """Store sealed chunks in one request; a repetition overwrites with the same."""

@@ -191,8 +191,16 @@ class Upload(Protocol):
         """Make the server ready to take chunks; before any of them, until it has succeeded."""
         ...
 
-    def prepare(self, wait: Wait) -> None:
-        """Make a connection ready for a later call. One may be all that is needed."""
+    def prepare(self, wait: Wait, enough: int) -> bool:
+        """Make a connection ready for a later call, unless there are enough.
+
+        Args:
+            wait: Cancellation and deadline of the transfer this is for.
+            enough: How many there are to be, in use or not.
+
+        Returns:
+            Whether one was made.
+        """
         ...
 
     def put(self, chunks: Sequence[Chunk], wait: Wait) -> None:
@@ -371,8 +379,8 @@ class ObjectStore(ObjectReader, Store, Protocol):
         """Ask the server what it can do, on which ``capabilities`` depend; once is enough."""
         ...
 
-    def prepare(self, wait: Wait) -> None:
-        """Make a connection ready for a later call."""
+    def prepare(self, wait: Wait, enough: int) -> bool:
+        """Make a connection ready for a later call, as that of an upload does."""
         ...
 
     def objects(self, wait: Wait) -> Sequence[ObjectInfo]:

@@ -94,6 +94,14 @@ def test_connections_are_made_ready_beside_the_first_manifest() -> None:
             assert w.store.requests.count("prepare") == expected
 
 
+def test_a_connection_that_the_manifest_has_taken_is_made_once_more() -> None:
+    """Who has made one looks whether there are enough; but none goes on for ever."""
+    with world(cap=3) as w:
+        w.store.needs_connections = True
+        w.upload(content(12))
+        assert w.store.requests.count("prepare") == 4
+
+
 def test_logins_are_under_way_while_the_manifest_is_written() -> None:
     """They meet at the server; and they count against the cap."""
     meeting = threading.Barrier(3)
@@ -126,6 +134,33 @@ def test_a_store_for_one_request_at_a_time_gets_them_so() -> None:
     with world(cap=3, store=FakeStore(capabilities=small(parallel=False))) as w:
         w.upload(content(40))
         assert (w.store.peak, w.store.requests.count("prepare")) == (1, 0)
+
+
+def test_where_chunks_are_appended_the_next_are_made_ready_meanwhile() -> None:
+    """They are sealed while the first are sent, and those behind them are not even read."""
+
+    def hold(name: str, in_flight: int) -> None:
+        if name == "put 0-3":
+            until(lambda: 7 in w.sealed)
+            assert max(w.sealed) == 7
+
+    store = FakeStore(capabilities=small(parallel=False), before=hold)
+    with world(cap=2, store=store) as w:
+        w.upload(content(40))
+        assert w.content() == content(40)
+        assert (w.store.peak, w.store.requests[1:-2]) == (
+            1,
+            [f"put {i}-{i + 3}" for i in range(0, 40, 4)],
+        )
+
+
+def test_behind_chunks_that_could_not_be_appended_none_are_sent() -> None:
+    """The store would take them for those that are missing."""
+    with world("ok ok refused", cap=3, store=None) as w:
+        w.store.capabilities = small(parallel=False)
+        with pytest.raises(LoginRefused):
+            w.upload(content(40))
+        assert w.store.requests == ["manifest", "put 0-3", "put 4-7"]
 
 
 def test_the_cap_is_used_and_never_exceeded() -> None:

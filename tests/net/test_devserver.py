@@ -118,7 +118,7 @@ def test_side_by_side(world: DevServer, make: Made, alice: AtKeys) -> None:
     """Three connections are logged in side by side, each once, and kept for all that comes."""
     pool = make(alice, max_concurrent_uploads=3)
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda _: pool.prepare(Wait()), range(3)))
+        list(threads.map(lambda _: pool.prepare(Wait(), 9), range(3)))
         list(threads.map(lambda _: pool.ask(Noop(), Wait()), range(30)))
     felt = world.counters["@alice"]
     assert (felt["connections"], felt["logins"], felt["commands"]["noop"]) == (3, 3, 30)

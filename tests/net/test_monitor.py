@@ -263,11 +263,11 @@ def test_it_asks_for_what_came_since(pool: ConnectionPool, server: Pushing) -> N
 def test_it_is_no_slot_for_requests(pool: ConnectionPool, server: Pushing) -> None:
     """The pool makes as many connections ready as without it, and gives this one to nobody."""
     monitor = opened(pool)
-    pool.prepare(Wait())
+    pool.prepare(Wait(), 9)
     assert server.logins == 2
     monitor.close()
     monitor.close()  # may be called twice
-    pool.prepare(Wait())
+    pool.prepare(Wait(), 9)
     assert server.logins == 2
     assert repr(pool) == "<ConnectionPool @bob 1 idle, 0 busy, 1 in all>"
 

@@ -200,7 +200,7 @@ def test_last_in_first_out(server: AtServer, make: Made) -> None:
     """The connection that was used last is used next: the others may grow old."""
     clock = FakeClock()
     pool = make(clock=clock, idle_timeout=300.0)
-    in_threads(2, lambda: pool.prepare(Wait()))
+    in_threads(2, lambda: pool.prepare(Wait(), 9))
     clock.now += 200.0
     ask(pool)
     clock.now += 200.0
@@ -293,17 +293,17 @@ def test_keys_of_another(make: Made) -> None:
 def test_prepares(server: AtServer, make: Made) -> None:
     """Connections are made beforehand, side by side, and no more than can be in flight."""
     pool = make(max_concurrent_uploads=3)
-    assert in_threads(5, lambda: pool.prepare(Wait())) == [None] * 5
+    assert sorted(in_threads(5, lambda: pool.prepare(Wait(), 9))) == [False] * 2 + [True] * 3
     assert (pool.opened, pool.logins) == (3, 3)
     ask(pool)
-    pool.prepare(Wait())
+    pool.prepare(Wait(), 9)
     assert (pool.opened, pool.reused) == (3, 1)
 
 
 def test_prepares_without_login(server: AtServer, make: Made) -> None:
     """Without keys as many as may be read side by side; they are greeted, and not stale."""
     pool = make(login=None, max_concurrent_downloads=2)
-    assert in_threads(3, lambda: pool.prepare(Wait())) == [None] * 3
+    assert sorted(in_threads(3, lambda: pool.prepare(Wait(), 9))) == [False, True, True]
     ask(pool)
     assert (pool.opened, pool.reused) == (2, 1)
 
@@ -313,7 +313,7 @@ def test_failed_prepare(make: Made) -> None:
     pool = make(nowhere(), max_concurrent_uploads=1)
     for _ in range(2):
         with pytest.raises(ConnectFailed):
-            pool.prepare(Wait())
+            pool.prepare(Wait(), 9)
     assert repr(pool) == "<ConnectionPool @alice 0 idle, 0 busy, 0 in all>"
 
 
@@ -381,7 +381,7 @@ def test_closed(server: AtServer, make: Made) -> None:
     pool.close()
     pool.close()
     assert server.ended.get(timeout=PATIENCE) is server.connections[0]
-    for call in (lambda: ask(pool), lambda: pool.prepare(Wait())):
+    for call in (lambda: ask(pool), lambda: pool.prepare(Wait(), 9)):
         with pytest.raises(Cancelled, match="the client was closed"):
             call()
     assert repr(pool) == "<ConnectionPool @alice 0 idle, 0 busy, 0 in all>"

@@ -273,15 +273,15 @@ def test_connections_are_made_beforehand_but_not_more_than_are_kept(
     with WebServer(echo, server_context if secure else None) as server:
         transport = make(width=3)
         get(transport, server.url())
-        for _ in range(4):
-            transport.prepare(server.url(), Wait())
+        made = [transport.prepare(server.url(), Wait(), enough) for enough in (1, 2, 2, 9, 9)]
+        assert made == [False, True, False, True, False]
         until(lambda: len(vars(server)["_sockets"]) == 3)
         with ThreadPoolExecutor(3) as threads:
             list(threads.map(lambda _: get(transport, server.url()), range(9)))
-        transport.prepare(server.url(), Wait())
+        transport.prepare(server.url(), Wait(), 9)
         assert len(vars(server)["_sockets"]) == 3
     with pytest.raises(ConnectFailed):
-        make().prepare(server.url(), Wait())
+        make().prepare(server.url(), Wait(), 9)
 
 
 def test_what_was_made_beforehand_is_not_used_for_ever(
@@ -289,7 +289,7 @@ def test_what_was_made_beforehand_is_not_used_for_ever(
 ) -> None:
     """A server may have ended a connection that nobody used, and that would not show."""
     monkeypatch.setattr("atxfer.stores.http.transport._FRESH", 0.0)
-    transport.prepare(server.url(), Wait())
+    transport.prepare(server.url(), Wait(), 9)
     get(transport, server.url())
     assert len(vars(server)["_sockets"]) == 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
 
 import pytest
@@ -23,12 +23,13 @@ from atxfer.errors import (
     RequestRejected,
     TransferError,
 )
-from atxfer.stores.base import Leftover, ObjectInfo, StoredFile
+from atxfer.model import chunk_count
+from atxfer.stores.base import Capabilities, Leftover, ObjectInfo, StoredFile
 from atxfer.stores.http import HttpTransport, https_context
 from atxfer.stores.tus import TusStore
 from atxfer.waiting import Wait
 from tests.support.tusbench import TusBench, tus_bench
-from tests.support.tuspeer import PLAIN, TusPeer, said
+from tests.support.tuspeer import ALL, PLAIN, TusPeer, said
 from tests.support.web import Last, answer
 from tests.support.worlds import content
 
@@ -452,24 +453,44 @@ def test_a_login_in_the_clear_is_warned_of(
     assert "pw" not in caplog.text
 
 
-def test_chunks_are_of_mebibytes() -> None:
+def learnt(extensions: str, **config: Any) -> Capabilities:
+    """Return what a store says of a server of these extensions."""
+    with TusPeer(extensions) as peer:
+        asked = store(peer.creation, TransferConfig().but(**config))
+        asked.learn(Wait())
+        return asked.capabilities
+
+
+@pytest.mark.parametrize(
+    ("extensions", "sizes"),
+    [
+        (ALL, ((1, 8), (8, 8), (9, 10), (320, 10), (321, 8), (10_000, 8))),
+        (PLAIN, ((1, 8), (8, 8), (9, 8), (320, 8), (10_000, 8))),
+    ],
+)
+def test_chunks_are_of_mebibytes(extensions: str, sizes: Sequence[tuple[int, int]]) -> None:
     """A server of tus is asked in large pieces, and small files are one."""
-    capabilities = store("https://h/").capabilities
+    capabilities = learnt(extensions)
     mib = 1 << 20
-    for size, chunk in ((1, 8), (8, 8), (9, 10), (320, 10), (321, 10), (10_000, 10)):
+    for size, chunk in sizes:
         assert choose_chunk_size(size * mib, capabilities, overhead=28) == chunk * mib
     assert choose_chunk_size(5 * mib, capabilities, 1000) == 1000
     assert chunks_per_request(1000, capabilities) == 1
 
 
 @pytest.mark.parametrize(
-    ("budget", "cap", "part", "stream"),
-    [(16, 3, 5, 8), (16, 2, 8, 8), (16, 1, 8, 8), (64, 4, 16, 16), (64, 5, 12, 12), (1, 3, 5, 8)],
+    ("budget", "cap", "part", "most"),
+    [
+        *((16, 3, 5, 256), (16, 2, 8, 256), (64, 4, 16, 512), (64, 5, 12, 384)),
+        *((1, 3, 5, 256), (16, 1, 8, 0)),
+    ],
 )
-def test_parts_share_the_memory_budget(budget: int, cap: int, part: int, stream: int) -> None:
+def test_parts_share_the_memory_budget(budget: int, cap: int, part: int, most: int) -> None:
     """As many of them are under way as there are permits, and no fewer for being too large."""
     mib = 1 << 20
-    config = TransferConfig().but(memory_budget=budget * mib, max_concurrent_uploads=cap)
-    capabilities = store("https://h/", config).capabilities
+    capabilities = learnt(ALL, memory_budget=budget * mib, max_concurrent_uploads=cap)
     assert choose_chunk_size(20 * mib, capabilities) == part * mib
-    assert choose_chunk_size(10_000 * mib, capabilities) == stream * mib
+    for size in (most, most + 1):
+        chunks = chunk_count(size * mib, choose_chunk_size(size * mib, capabilities))
+        assert capabilities.for_chunks(chunks).parallel == (cap > 1 and size == most)
+    assert choose_chunk_size(10_000 * mib, capabilities) == 8 * mib

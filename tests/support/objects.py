@@ -38,8 +38,9 @@ class FakeObjects(FakeStore):
         name = address.rpartition("/")[2]
         return ObjectInfo(address, name, len(self.content[address]), version="1")
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Connect to nobody."""
+        return False
 
     def learn(self, wait: Wait) -> None:
         """Ask for nothing, and never again."""

@@ -71,6 +71,7 @@ class FakeStore:
         self.peak = 0
         self.begins = begins
         self.has_wrong_checksum = False
+        self.needs_connections = False
         self.before = before
         self.always = dict(always or {})
         self._script = iter(script.split())
@@ -174,10 +175,10 @@ class FakeUpload:
         """The file id, once it has begun."""
         return b"" if self.begins else self.plan.file_id.encode()
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Count a login."""
         with self.store.request("prepare", wait):
-            pass
+            return self.store.needs_connections
 
     def begin(self, wait: Wait) -> None:
         """Count it."""

@@ -67,9 +67,9 @@ class AtTalkStore:
 
     # --- what uploads and downloads share
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Log one more connection in, for a later request."""
-        self._records.prepare(wait)
+        return self._records.prepare(wait, enough)
 
     def put(self, plan: UploadPlan, chunks: Sequence[Chunk], wait: Wait) -> None:
         """Store sealed chunks."""
@@ -129,9 +129,9 @@ class AtTalkUpload:
     def abort(self, wait: Wait) -> None:
         """Ask nothing."""
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Log one more connection in."""
-        self._store.prepare(wait)
+        return self._store.prepare(wait, enough)
 
     def put(self, chunks: Sequence[Chunk], wait: Wait) -> None:
         """Store sealed chunks; a repetition overwrites with the same."""

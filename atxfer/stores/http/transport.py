@@ -239,29 +239,34 @@ class HttpTransport:
         """
         self._shelve("https", stream, address)
 
-    def prepare(self, url: str, wait: Wait) -> None:
-        """Connect for a later request, unless there are as many connections as are kept.
+    def prepare(self, url: str, wait: Wait, enough: int) -> bool:
+        """Connect for a later request, unless there are enough connections, or as many as are kept.
 
         Args:
             url: Of anything on the server.
             wait: Cancellation and deadline of the transfer this is for.
+            enough: How many there are to be, in use or not.
+
+        Returns:
+            Whether one was made.
 
         Raises:
             TransferError: As :meth:`request` does for want of a connection.
         """
         if _proxies(url):
-            return  # the connection would be the proxy's
+            return False  # the connection would be the proxy's
         with self._lock:
             self._check_open()
             ready = len(self._all_ready())
             used = sum(channel.is_open for channel in self._channels)
-            if ready + used + self._connecting >= self._width:
-                return
+            if ready + used + self._connecting >= min(enough, self._width):
+                return False
             self._connecting += 1
         try:
             parts = urllib.parse.urlsplit(url)
             address = Address(parts.hostname or "", parts.port or _PORTS[parts.scheme])
             self._shelve(parts.scheme, self._connect(parts.scheme, address, wait), address)
+            return True
         finally:
             with self._lock:
                 self._connecting -= 1

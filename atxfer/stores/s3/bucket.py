@@ -191,9 +191,9 @@ class Bucket:
         # A HEAD's Content-Length is that of an object which does not come.
         return self.ask("HEAD", key, wait=wait, headers=headers, expect=expect, max_bytes=_ANY)
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Make a connection ready for a later request."""
-        self._transport.prepare(self._url(), wait)
+        return self._transport.prepare(self._url(), wait, enough)
 
     def failure_of(self, answer: Response) -> Failure:
         """Return the failure that an answer with an expected status is or holds."""

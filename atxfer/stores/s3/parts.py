@@ -84,9 +84,9 @@ class PartsUpload:
         """The key, and what the server calls the upload."""
         return token_of(self._key, self._upload_id) if self._upload_id else b""
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Connect once more, while the upload is begun."""
-        self._bucket.prepare(wait)
+        return self._bucket.prepare(wait, enough)
 
     def begin(self, wait: Wait) -> None:
         """Have the server give the upload an id."""

@@ -112,9 +112,9 @@ class S3Store:
 
     # --- files
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Connect once more."""
-        self._bucket.prepare(wait)
+        return self._bucket.prepare(wait, enough)
 
     def open_upload(
         self, plan: UploadPlan, wait: Wait, *, token: Optional[bytes] = None

@@ -38,8 +38,9 @@ class WholeUpload:
     def begin(self, wait: Wait) -> None:
         """Ask nothing."""
 
-    def prepare(self, wait: Wait) -> None:
-        """Ask nothing: a connection is made by the request that needs it."""
+    def prepare(self, wait: Wait, enough: int) -> bool:
+        """Make none: the request that needs it does."""
+        return False
 
     def put(self, chunks: Sequence[Chunk], wait: Wait) -> None:
         """Send the file."""

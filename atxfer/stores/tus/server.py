@@ -141,9 +141,9 @@ class TusServer:
                 _log.info("tus.assumed server=%s status=%d", self.name, answer.status)
         return self._features
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Make a connection ready for a later request."""
-        self._transport.prepare(self.address, wait)
+        return self._transport.prepare(self.address, wait, enough)
 
     def create(
         self, headers: Mapping[str, str], wait: Wait, body: Optional[Buffer] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -44,6 +45,9 @@ _WHOLE = 8 * MIB
 _SMALLEST_PART, _LARGEST_PART = 5 * MIB, 16 * MIB
 
 _LARGEST_CHUNK = 1024 * MIB
+
+# Of files of any size, the size of chunks that go one after the other.
+_IN_ORDER = ((sys.maxsize, _WHOLE),)
 
 # How many parts are asked for one after the other, when an upload goes on: a few, so that others
 # are asked for side by side.
@@ -96,14 +100,15 @@ class TusStore:
     @property
     def capabilities(self) -> Capabilities:
         """What the server can take, as far as it has been asked: see :meth:`learn`."""
+        in_parts = self._server.known.has("concatenation") and not self._in_order
         return Capabilities(
             max_request_bytes=_LARGEST_CHUNK,
             max_read_bytes=_LARGEST_CHUNK,
             max_chunk_bytes=_LARGEST_CHUNK,
             max_chunks_per_delete=_ASKED_FOR,
-            chunk_ladder=self._ladder,
+            chunk_ladder=self._ladder if in_parts else _IN_ORDER,
             max_default_chunk=_WHOLE,
-            parallel=self._server.known.has("concatenation") and not self._in_order,
+            parallel=in_parts,
             parallel_chunks=MAX_PARTS,
             # tusd locks a file for each of its readers, and looks only each two seconds whether
             # another one has finished; @tus/server knows no parts at all.
@@ -124,9 +129,9 @@ class TusStore:
         """
         self._server.features(wait)
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Connect once more."""
-        self._server.prepare(wait)
+        return self._server.prepare(wait, enough)
 
     # --- up
 
@@ -285,13 +290,12 @@ class TusStore:
 
 
 def _ladder(config: TransferConfig) -> tuple[tuple[int, int], ...]:
-    """Return the sizes of chunks: of files in one request, in parts, and in the largest parts."""
-    if config.max_concurrent_uploads == 1:
-        return ((_WHOLE, _WHOLE),)
+    """Return the sizes of chunks: of files in one request, in parts, in the largest, in order."""
     share = config.memory_budget // config.max_concurrent_uploads // MIB * MIB
     part = max(_SMALLEST_PART, min(share, _LARGEST_PART))
     largest = max(part, _WHOLE)
-    return (_WHOLE, _WHOLE), (MAX_PARTS * part, part), (MAX_PARTS * largest, largest)
+    in_parts = (MAX_PARTS * part, part), (MAX_PARTS * largest, largest)
+    return (_WHOLE, _WHOLE), *in_parts, *_IN_ORDER
 
 
 def _is_here(host: str) -> bool:

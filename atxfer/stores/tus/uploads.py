@@ -83,9 +83,9 @@ class TusUpload(abc.ABC):
         """The URLs; how far they are, the server knows."""
         return token_for(self._plan, [resource.url for resource in self._resources])
 
-    def prepare(self, wait: Wait) -> None:
+    def prepare(self, wait: Wait, enough: int) -> bool:
         """Connect once more, for a part that goes beside others."""
-        self._server.prepare(wait)
+        return self._server.prepare(wait, enough)
 
     @property
     @abc.abstractmethod

@@ -106,7 +106,7 @@ def test_an_empty_file_is_one_request() -> None:
         upload = store.open_upload(plan(0, size=0), Wait())
         assert upload.commits
         upload.begin(Wait())
-        upload.prepare(Wait())
+        upload.prepare(Wait(), 9)
         upload.commit(Wait())
         upload.abort(Wait())
         assert server.asked == ["PUT /x", "PUT /x"]
