@@ -89,8 +89,7 @@ def test_no_more_is_held_than_the_budget(
     encrypt: bool,
 ) -> None:
     """What has landed is let go of at once, by drivers, workers and connections alike."""
-    how = {"MAP_PRIVATE": mmap.MAP_PRIVATE, "MAP_ANONYMOUS": mmap.MAP_ANONYMOUS}
-    monkeypatch.setattr(_buffers, "mmap", types.SimpleNamespace(mmap=Counted, **how))
+    monkeypatch.setattr(_buffers, "mmap", types.SimpleNamespace(mmap=Counted))
     monkeypatch.setattr(Counted, "most", 0)
     budget, room = 15 * MIB, 64 * 1024  # room for what sealing adds
     source = tmp_path / "source"
