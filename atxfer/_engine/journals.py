@@ -53,7 +53,9 @@ class Journals:
         self._folder = folder.absolute() if folder is not None and HAS_LOCKS else None
 
     @contextlib.contextmanager
-    def claim(self, errand: Errand, wait: Wait) -> Iterator[Optional[Journal]]:
+    def claim(
+        self, errand: Errand, wait: Wait, *, make: bool = True
+    ) -> Iterator[Optional[Journal]]:
         """Yield the journal of an upload, which goes when the block ends well.
 
         It is None where none is kept: the source is no file, the folder can't be written, or
@@ -62,12 +64,13 @@ class Journals:
         Args:
             errand: Which upload it is.
             wait: The transfer's.
+            make: Whether to make one where an earlier call has left none.
 
         Raises:
             UploadInProgress: Another process is at the same upload.
             OSError: The source can't be read.
         """
-        journal = self._open(errand, wait)
+        journal = self._open(errand, wait, make=make)
         if journal is None:
             yield None
             return
@@ -96,11 +99,13 @@ class Journals:
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{_ENDING}")) if self._folder is not None else []
 
-    def _open(self, errand: Errand, wait: Wait) -> Optional[Journal]:
+    def _open(self, errand: Errand, wait: Wait, *, make: bool) -> Optional[Journal]:
         if self._folder is None or errand.source.path is None:
             return None
-        identity = errand.source.identity()
         path = self._folder / f"{_key(errand)}{_ENDING}"
+        if not make and not os.path.lexists(path):
+            return None
+        identity = errand.source.identity()
         for _ in range(_TRIES):
             try:
                 for folder in (self._folder.parent, self._folder):

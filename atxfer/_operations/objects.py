@@ -177,9 +177,20 @@ class Objects(ReadableObjects):
         with open_source(
             order.source, name=order.name, max_file_size=None, wait=transfer.wait
         ) as source:
-            errand = Errand(source, self._place)
-            with self._journals.claim(errand, transfer.wait) as journal:
+            errand, lasting = Errand(source, self._place), self._may_leave_parts(source)
+            with self._journals.claim(errand, transfer.wait, make=lasting) as journal:
                 return or_anew(journal, source, lambda load: self._send(order, load, transfer))
+
+    def _may_leave_parts(self, source: Source) -> bool:
+        """Return whether an upload that does not end may leave what a later call can go on with.
+
+        A single request leaves nothing, and to make and remove a journal takes as long as all else
+        that happens before it.
+        """
+        if not self._encrypt and not self._store.learns:
+            chunks = chunk_count(source.size, self._chunk_size(source.size, 0))
+            return chunks > 1 or not self._reader.capabilities.for_chunks(chunks).parallel
+        return True
 
     def _send(self, order: Order, load: Load, transfer: Transfer) -> Receipt:
         source = load.source

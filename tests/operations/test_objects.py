@@ -11,6 +11,8 @@ from typing import Optional
 import pytest
 
 from atxfer._engine.engine import Engine
+from atxfer._engine.journals import Journals
+from atxfer._engine.sources import Readable
 from atxfer._operations.cutting import chunk_size_of
 from atxfer._operations.objects import Objects
 from atxfer._operations.orders import Order, Wish
@@ -35,20 +37,23 @@ SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 4 * CHUNK, 1050]
 class Bench:
     """Objects on a fake store, by an engine of their own."""
 
-    def __init__(self, store: FakeObjects, *, encrypt: bool) -> None:
+    def __init__(self, store: FakeObjects, *, encrypt: bool, state: Optional[Path] = None) -> None:
         self.store = store
         config = TransferConfig(backoff_initial=0.0, backoff_max=0.0, chunk_size=CHUNK)
         self.reach = Reach.of("localhost:64", None, config)
         destination = self.reach.engine.destination("fake", 3)
-        self.objects = Objects(self.reach, store, destination, encrypt=encrypt)
+        self.journals = Journals(state)
+        self.objects = Objects(
+            self.reach, store, destination, encrypt=encrypt, journals=self.journals
+        )
 
     @property
     def engine(self) -> Engine:
         """What moves files."""
         return self.reach.engine
 
-    def upload(self, data: bytes, name: str = "a.bin") -> Receipt:
-        """Upload some bytes."""
+    def upload(self, data: Readable, name: str = "a.bin") -> Receipt:
+        """Upload some bytes, or a file."""
         order = Order(data, name, None, None)
         return self.engine.run(lambda transfer: self.objects.upload(order, transfer), name)
 
@@ -63,9 +68,9 @@ class Bench:
 
 
 @contextmanager
-def bench(*, encrypt: bool, script: str = "") -> Iterator[Bench]:
+def bench(*, encrypt: bool, script: str = "", state: Optional[Path] = None) -> Iterator[Bench]:
     """Yield a bench whose engine is closed at the end."""
-    made = Bench(FakeObjects(script), encrypt=encrypt)
+    made = Bench(FakeObjects(script), encrypt=encrypt, state=state)
     try:
         yield made
     finally:
@@ -220,3 +225,63 @@ def test_the_key_is_in_no_repr() -> None:
     with bench(encrypt=True) as b:
         receipt = b.upload(content(5))
         assert (receipt.link or "").partition("#")[2] not in repr(receipt)
+
+
+# --- the journals of plain files
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Return a folder for journals that is not there yet."""
+    return tmp_path / "state" / "uploads"
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK])
+def test_what_is_one_request_asks_for_no_journal(tmp_path: Path, state: Path, size: int) -> None:
+    """It leaves nothing to go on with: the folder is not even made."""
+    file = tmp_path / "a.bin"
+    file.write_bytes(content(size))
+    with bench(encrypt=False, state=state) as b:
+        b.upload(file)
+    assert not state.exists()
+
+
+def test_what_is_several_requests_has_a_journal(tmp_path: Path, state: Path) -> None:
+    """A later call can go on with those that got through."""
+    file = tmp_path / "a.bin"
+    file.write_bytes(content(5 * CHUNK))
+    with bench(encrypt=False, state=state) as b:
+        b.store.always["commit"] = "404"
+        with pytest.raises(TransferError) as caught:
+            b.upload(file)
+        assert caught.value.resumable
+        assert [left.path for left in b.journals.unfinished()] == [str(file)]
+
+
+def test_the_server_is_asked_before_a_file_counts_as_one_request(
+    tmp_path: Path, state: Path
+) -> None:
+    """A store may append what a server like it takes at once, until it has learnt which this is."""
+    file = tmp_path / "a.bin"
+    file.write_bytes(content(CHUNK))
+    with bench(encrypt=False, state=state) as b:
+        b.store.learns = True
+        b.upload(file)
+    assert state.exists()
+
+
+def test_what_a_longer_file_has_left_is_given_up(
+    tmp_path: Path, state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that has become one request ends the upload that its path had before."""
+    file = tmp_path / "a.bin"
+    file.write_bytes(content(5 * CHUNK))
+    with bench(encrypt=False, state=state) as b:
+        b.store.always["commit"] = "404"
+        with pytest.raises(TransferError):
+            b.upload(file)
+        b.store.always.clear()
+        file.write_bytes(content(CHUNK))
+        b.upload(file)
+        assert b.journals.unfinished() == []
+    assert "upload.abandoned" in caplog.text
