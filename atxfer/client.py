@@ -203,13 +203,13 @@ class Client:
         self._site.upload(template)  # what is wrong with the arguments is told now, and once
         ends = each_as_it_ends(
             self._engine,
-            sources,
-            lambda source: self._site.upload(replace(template, source=source)),
-            name=lambda source: replace(template, source=source).label,
+            (replace(template, source=source) for source in sources),
+            self._site.upload,
+            name=lambda order: order.label,
             width=threads_for(self._config.max_concurrent_uploads),
         )
         for end in ends:
-            yield Outcome(end.item, end.value, end.error)
+            yield Outcome(end.item.source, end.value, end.error)
 
     # --- down
 

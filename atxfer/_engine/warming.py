@@ -31,6 +31,9 @@ def warming(
         width: How many requests there will be at a time.
     """
     enough = min(destination.cap, width)
+    if enough <= 1:  # that of the block
+        yield
+        return
 
     def make() -> bool:
         with transfer.note("connection") as note:
