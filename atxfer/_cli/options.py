@@ -19,10 +19,12 @@ NEVER = math.inf
 
 def _merge(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Keep a value that was really given; a later one, after the command, replaces it."""
-    name = str(parameter.name)
-    given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-    if context.get_parameter_source(name) in given:
-        setattr(context.ensure_object(Settings), name, value)
+    name, settings = str(parameter.name), context.ensure_object(Settings)
+    source = context.get_parameter_source(name)
+    if source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+        setattr(settings, name, value)
+    if source is ParameterSource.COMMANDLINE:
+        settings.typed.add(name)
     return value
 
 

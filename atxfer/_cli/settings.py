@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Optional, TypedDict
 
 import click
@@ -40,6 +40,7 @@ class Settings:
     json: bool = False
     quiet: bool = False
     verbose: int = 0
+    typed: set[str] = field(default_factory=set)  # the names of those that were typed
 
     @functools.cached_property
     def output(self) -> Output:
@@ -84,7 +85,18 @@ class Settings:
         state_dir: Optional[str] = None,
         encrypt: Optional[bool] = None,
     ) -> atxfer.Client:
-        """Return a client of that atSign, or of the store."""
+        """Return a client of that atSign, or of the store.
+
+        A store for the bulk of an atSign may stand in the environment, and then waits for one.
+
+        Raises:
+            click.UsageError: One was typed, and the files don't go to an atSign.
+        """
+        if self.is_store and "store" in self.typed:
+            raise click.UsageError(
+                f"--store goes with an atSign, and the destination is {self.destination}: leave"
+                " one of them out, ATXFER_DESTINATION too"
+            )
         address = (self.destination or "") if self.is_store else self.address()
         store = None if self.is_store else self.store
         of_s3 = (store or address).lower().startswith("s3:")

@@ -119,3 +119,20 @@ def test_who_names_an_atsign_as_well_is_understood(
         ["doctor", "--atsign", "@alice", "--keys-dir", str(tmp_path), "--directory", "localhost:1"]
     )
     assert "@alice_key.atKeys" in capsys.readouterr().out
+
+
+def test_a_store_that_is_typed_goes_with_an_atsign(
+    typed: Typed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in the environment waits for an atSign, and is in nobody's way; a typed one is meant."""
+    monkeypatch.setenv("ATXFER_STORE", "s3://bulk")
+    assert run(["delete", typed["ADDRESS"], "--quiet"]) == 0
+    for words in (
+        ["upload", typed["FILE"], "--store", "s3://bulk"],
+        ["--store", "s3://bulk", "upload", typed["FILE"]],
+    ):
+        capsys.readouterr()
+        assert run(words) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "--store goes with an atSign" in said.err
