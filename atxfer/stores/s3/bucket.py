@@ -118,6 +118,7 @@ class Bucket:
             body=body,
             is_checked=is_checked,
             expect=expect,
+            size=max_bytes if method == "GET" else 0,
         ) as incoming:
             return Response.of(incoming, max_bytes)
 
