@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Optional
 
 from atxfer._buffers import Buffer
-from atxfer.config import MIB
 from atxfer.errors import LoginRefused, NotSupported, ProtocolViolation
 from atxfer.stores.http import HttpTransport, Incoming, Response
 from atxfer.stores.tus.credentials import Credentials
@@ -273,7 +272,7 @@ class TusServer:
         with self._open(
             method, url, wait, headers, body, expect=expect, timeout=timeout
         ) as incoming:
-            return Response(incoming.status, incoming.headers, incoming.all(MIB))
+            return Response.of(incoming)
 
     def _open(
         self,

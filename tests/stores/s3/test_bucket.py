@@ -191,7 +191,7 @@ def test_a_body_that_tls_and_a_checksum_protect_is_not_signed(
 
 
 def test_a_large_body_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor a large answer less: a slow line is no stalled one, and 64 KiB a second are enough."""
+    """As has a large answer: a slow line is no stalled one, and 64 KiB a second are enough."""
     limits: list[float] = []
     with scripted(request_timeout=30.0) as (_, store):
         transport = vars(bucket_of(store))["_transport"]
